@@ -1,0 +1,241 @@
+"""What a node is: one class in one file, with parameters, ports, and four questions it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from safelight.graph.device import Device
+from safelight.graph.errors import RenderError
+from safelight.graph.image import Clip, Image
+from safelight.graph.params import Params
+from safelight.graph.region import Region
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of a node."""
+
+    name: str
+    help: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Pixels asked for: one frame, one region (in the coordinates of the display window)."""
+
+    frame: int
+    region: Region
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the document says beside its nodes. The engine hands it on and does not interpret it."""
+
+    folder: Path = Path()
+    """Folder that relative paths start from."""
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Tables of the document other than `nodes`, by name: `colour`, `shot`, …"""
+    untrusted: bool = False
+    """Read files in a child process with a memory limit."""
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return one table, empty when the document has none of that name."""
+        return self.sections.get(name, {})
+
+
+class Inputs:
+    """The pictures a node asked for, and what is known of its inputs' clips."""
+
+    def __init__(
+        self,
+        request: Request,
+        images: Mapping[str, Mapping[int, Image]],
+        clips: Mapping[str, Clip],
+        settings: Settings | None = None,
+        *,
+        prepared: Callable[[str, int], Any] | None = None,
+        analysis: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._frame = request.frame
+        self._images = images
+        self._prepared = prepared
+        self.clips = clips
+        self.settings = settings or Settings()
+        self.analysis = analysis
+
+    def __contains__(self, port: str) -> bool:
+        return bool(self._images.get(port))
+
+    def __getitem__(self, port: str) -> Image:
+        """Return the port's picture at the requested frame."""
+        return self._images[port][self._frame]
+
+    def at(self, port: str, frame: int) -> Image | None:
+        """Return the port's picture at another frame; None beyond the clip's ends or a cut."""
+        return self._images.get(port, {}).get(frame)
+
+    def frames(self, port: str) -> list[int]:
+        """Return the frames that are there, ascending."""
+        return sorted(self._images.get(port, {}))
+
+    def prepared(self, port: str, frame: int) -> Any:
+        """Return what the node's `prepare` made of one input frame."""
+        if self._prepared is None:
+            raise RuntimeError("no prepare stage was run for this node")
+        return self._prepared(port, frame)
+
+
+class Writer(Protocol):
+    """Receives a sink's frames, in ascending order."""
+
+    def write(self, frame: int, image: Image) -> Sequence[Path]:
+        """Write one frame; return the files that are now complete."""
+        ...
+
+    def close(self) -> Sequence[Path]:
+        """Finish; return the files that became complete only now (a movie)."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing half-written behind."""
+        ...
+
+
+class Node:
+    """Base of all nodes. A node holds no state: one instance serves every use.
+
+    A subclass sets the class attributes and overrides what it must. With `window` and `padding` set, most nodes
+    override `compute` alone.
+    """
+
+    id: ClassVar[str]
+    """Type name in documents. Never changes once published."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same parameters give other pixels: signatures hold it."""
+    inputs: ClassVar[tuple[Port, ...]] = (Port("input"),)
+    outputs: ClassVar[tuple[Port, ...]] = (Port("image"),)
+    Params: ClassVar[type[Params]] = Params
+
+    window: ClassVar[int] = 0
+    """Frames needed before and after; a node with a parameter for it overrides `reach`."""
+    padding: ClassVar[int] = 0
+    """Pixels needed around the region asked for."""
+    tileable: ClassVar[bool] = True
+    """False when `compute` must be asked for a frame's whole data window (motion search, global statistics)."""
+    source: ClassVar[bool] = False
+    """True for nodes that read files: they run ahead in the reading threads, on the CPU."""
+    sink: ClassVar[bool] = False
+    """True for nodes that write: see `writer`."""
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    """Where `compute` runs; elsewhere the engine moves the pixels for it."""
+    scratch: ClassVar[float] = 1.0
+    """Working memory of `compute`, in multiples of the bytes of the output it is asked for."""
+    upgrades: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    """From a document's schema version to the next: rewrites an old parameter table."""
+
+    # --- facts, before anything renders -------------------------------------------------------------------------
+
+    def extent(self, params: Any, inputs: Mapping[str, Clip]) -> Clip | Mapping[str, Clip]:
+        """Say what comes out (frames, windows, channels), for all outputs or one by one. Default: the first input's."""
+        return inputs[self.inputs[0].name]
+
+    def check(self, params: Any, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse early (raise SafelightError) what would fail while rendering; return warnings."""
+        return ()
+
+    def fingerprint(self, params: Any, frame: int | None, settings: Settings) -> str:
+        """Return what the picture depends on beside parameters and inputs (a file's size and time, a config's hash).
+
+        With a frame: of that frame alone; with None: of what all frames share.
+        """
+        return ""
+
+    # --- what a picture needs ------------------------------------------------------------------------------------
+
+    def reach(self, params: Any) -> tuple[int, int]:
+        """Return (frames before and after, pixels around). Default: the class attributes."""
+        return self.window, self.padding
+
+    def needs(self, params: Any, request: Request) -> Mapping[str, Sequence[Request]]:
+        """Say which pixels of which inputs a request takes. The engine clamps the answer to clip, cut and extent."""
+        window, padding = self.reach(params)
+        region = request.region.grow(padding)
+        frames = range(request.frame - window, request.frame + window + 1)
+        return {port.name: [Request(frame, region) for frame in frames] for port in self.inputs}
+
+    def identity(self, params: Any, request: Request) -> str | None:
+        """Name the input port that the output equals bit for bit at this request, or None."""
+        return None
+
+    # --- the picture ---------------------------------------------------------------------------------------------
+
+    def prepare(self, params: Any, port: str, image: Image, device: Device) -> Any:
+        """Do the work that depends on one input frame alone; its result is kept while frames around it need it.
+
+        Called only where overridden, and only with regions that `needs` asked for. Anything with `nbytes` counts
+        towards the memory budget.
+        """
+        raise NotImplementedError
+
+    def compute(
+        self, params: Any, request: Request, inputs: Inputs, device: Device
+    ) -> Image | Mapping[str, Image]:
+        """Make the pixels asked for: exactly `request.region`. Pure. One image, or one for each output port."""
+        raise NotImplementedError
+
+    # --- a whole-shot analysis, for nodes that need one ------------------------------------------------------------
+
+    def wants_analysis(self, params: Any) -> bool:
+        """Tell whether `analyse` must run before the render with these parameters."""
+        return False
+
+    def analysis_params(self, params: Any) -> Mapping[str, Any]:
+        """Return the parameters the analysis depends on: others may change without running it again."""
+        return {}
+
+    def analysis_requests(self, params: Any, clips: Mapping[str, Clip]) -> Sequence[Request]:
+        """Return the pictures of the first input that `analyse` looks at; default every frame, whole."""
+        clip = clips[self.inputs[0].name]
+        return [Request(frame, clip.extent_at(frame)) for frame in clip.frames]
+
+    def analyse(
+        self, params: Any, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
+    ) -> Mapping[str, Any]:
+        """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`."""
+        raise NotImplementedError
+
+    # --- sinks -----------------------------------------------------------------------------------------------------
+
+    def writer(self, params: Any, clip: Clip, frames: Sequence[int], settings: Settings) -> Writer:
+        """Open what the frames go to. Called once a render, before the first frame."""
+        raise NotImplementedError
+
+    def target(self, params: Any, frame: int) -> Path | None:
+        """Return the file a frame will be written to; None when a file holds them all."""
+        return None
+
+    # --- helpers ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def port(cls, name: str) -> Port | None:
+        """Return the input port of that name."""
+        return next((port for port in cls.inputs if port.name == name), None)
+
+    @classmethod
+    def prepares(cls) -> bool:
+        """Tell whether this node has a prepare stage."""
+        return cls.prepare is not Node.prepare
+
+
+def only(image: Image | Mapping[str, Image], node: Node) -> Mapping[str, Image]:
+    """Return a node's answer as a mapping from output port to image."""
+    if isinstance(image, Image):
+        return {node.outputs[0].name: image}
+    missing = [port.name for port in node.outputs if port.name not in image]
+    if missing:
+        raise RenderError(f"{node.id} did not make its output '{missing[0]}'")
+    return image

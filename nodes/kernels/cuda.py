@@ -1,0 +1,28 @@
+"""The same kernel files on a CUDA device, compiled by CuPy's RawModule on first use and cached on disk by CuPy."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from safelight.graph.region import Region
+from safelight.nodes.kernels.source import FOLDER, KernelSource, find
+
+# No contraction beyond mad(): the arithmetic of the CPU builds.
+OPTIONS = ("-std=c++17", "--fmad=false", f"-I{FOLDER}")
+BLOCK = (32, 8)
+
+
+@cache
+def _kernel(name: str) -> Any:
+    import cupy
+
+    source = find(name)
+    module = cupy.RawModule(code=source.path.read_text(), options=OPTIONS, backend="nvrtc")
+    return module.get_function(f"{name}_kernel")
+
+
+def run(source: KernelSource, block: Any, region: Region) -> None:
+    """Launch on the current device and stream; `block` is the filled args struct, passed by value."""
+    grid = (-(-region.width // BLOCK[0]), -(-region.height // BLOCK[1]))
+    _kernel(source.name)(grid, BLOCK, (block[()],))
