@@ -76,7 +76,7 @@ class RenderError(SafelightError):
     """A frame could not be made, read or written (exit status 1)."""
 
 
-class Cancelled(SafelightError):
+class Cancelled(SafelightError):  # noqa: N818 (no error: somebody asked for it)
     """The render was stopped on request (exit status 130)."""
 
     def __init__(self, what: str = "stopped on request") -> None:

@@ -67,8 +67,12 @@ class Inputs:
         self.settings = settings or Settings()
         self.analysis = analysis
 
-    def __contains__(self, port: str) -> bool:
-        return bool(self._images.get(port))
+    def __contains__(self, port: object) -> bool:
+        return bool(self._images.get(str(port)))
+
+    def get(self, port: str) -> Image | None:
+        """Return the port's picture at the requested frame; None where nothing is connected."""
+        return self.at(port, self._frame)
 
     def __getitem__(self, port: str) -> Image:
         """Return the port's picture at the requested frame."""
@@ -181,9 +185,7 @@ class Node:
         """
         raise NotImplementedError
 
-    def compute(
-        self, params: Any, request: Request, inputs: Inputs, device: Device
-    ) -> Image | Mapping[str, Image]:
+    def compute(self, params: Any, request: Request, inputs: Inputs, device: Device) -> Image | Mapping[str, Image]:
         """Make the pixels asked for: exactly `request.region`. Pure. One image, or one for each output port."""
         raise NotImplementedError
 
@@ -208,14 +210,14 @@ class Node:
         """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`."""
         raise NotImplementedError
 
-    # --- sinks -----------------------------------------------------------------------------------------------------
+    # --- nodes that read and write -----------------------------------------------------------------------------------
 
     def writer(self, params: Any, clip: Clip, frames: Sequence[int], settings: Settings) -> Writer:
         """Open what the frames go to. Called once a render, before the first frame."""
         raise NotImplementedError
 
     def target(self, params: Any, frame: int) -> Path | None:
-        """Return the file a frame will be written to; None when a file holds them all."""
+        """Return the file a frame is written to (a sink) or read from (a source); None when one file holds them all."""
         return None
 
     # --- helpers ---------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Registry(Mapping[str, Node]):
 
 
 def _modules(package: str) -> Iterator[str]:
-    """Yield the names of a package's modules; folders without `__init__` count as packages, kernels' do not hold any."""
+    """Yield the names of a package and all modules and packages in it."""
     root = importlib.import_module(package)
     yield package
     for info in pkgutil.iter_modules(list(root.__path__), package + "."):

@@ -1,1 +1,1 @@
-
+"""Nodes that change colour."""

@@ -1,1 +1,1 @@
-
+"""Nodes for grain: off, on, measured."""

@@ -1,1 +1,1 @@
-
+"""Nodes that bring pictures in and out."""

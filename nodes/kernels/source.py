@@ -18,7 +18,15 @@ _PLANES = np.dtype(
     align=True,
 )
 _TABLE = np.dtype([("p", "<u8"), ("n", "<i4"), ("planes", "<i4"), ("low", "<f4"), ("scale", "<f4")], align=True)
-_TYPES = {"Grid": _GRID, "In": _PLANES, "Out": _PLANES, "Table": _TABLE, "float": "<f4", "int": "<i4", "unsigned": "<u4"}
+_TYPES = {
+    "Grid": _GRID,
+    "In": _PLANES,
+    "Out": _PLANES,
+    "Table": _TABLE,
+    "float": "<f4",
+    "int": "<i4",
+    "unsigned": "<u4",
+}
 _STRUCT = re.compile(r"struct\s+(\w+)_args\s*\{(.*?)\};", re.S)
 _MEMBER = re.compile(r"(?:sl::)?(\w+)\s+([^;]+);")
 

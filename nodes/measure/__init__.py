@@ -1,1 +1,1 @@
-
+"""Nodes and instruments that measure pictures."""

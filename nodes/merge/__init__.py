@@ -1,1 +1,1 @@
-
+"""Nodes that lay pictures over each other."""

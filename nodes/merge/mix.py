@@ -15,7 +15,9 @@ from safelight.nodes.kernels.launch import launch
 class MixParams(Params):
     """Parameters of Mix."""
 
-    amount: float = param(1.0, "How much of `b` shows where the matte is 1 (or everywhere, without a matte).", ge=0, le=1)
+    amount: float = param(
+        1.0, "How much of `b` shows where the matte is 1 (or everywhere, without a matte).", ge=0, le=1
+    )
 
 
 class Mix(Node):
@@ -40,7 +42,8 @@ class Mix(Node):
         for port, clip in inputs.items():
             if clip.display != a.display:
                 raise GraphError(
-                    f"'{port}' is {clip.display} and 'a' is {a.display}", remedy="Bring both to one size before the Mix."
+                    f"'{port}' is {clip.display} and 'a' is {a.display}",
+                    remedy="Bring both to one size before the Mix.",
                 )
         if a.channels != b.channels:
             raise GraphError(
@@ -68,7 +71,7 @@ class Mix(Node):
             inside,
             a=a,
             b=b,
-            matte=inputs["matte"] if "matte" in inputs else a,
+            matte=inputs.get("matte") or a,
             out=(out[:, y : y + inside.height, x : x + inside.width], inside),
             amount=params.amount,
             use_matte="matte" in inputs,

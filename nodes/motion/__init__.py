@@ -1,1 +1,1 @@
-
+"""Motion between frames, and nodes that use it."""

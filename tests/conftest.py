@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Threads that spin while they wait would slow each other on the two cores that tests usually get.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real pictures; tests that need it are skipped where there is none."""
+    folder = os.environ.get("SAFELIGHT_TEST_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs the folder of test pictures in SAFELIGHT_TEST_DATA")
+    return Path(folder)
