@@ -123,7 +123,7 @@ def _images(executor: Executor, stage: Stage) -> Iterator[tuple[int, Image]]:
 def _load(path: Path, name: str, plate: list[str]) -> dict[str, Any] | None:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise GraphError("the analysis cannot be read", where=f"node '{name}'", file=path, remedy=str(error)) from None

@@ -77,9 +77,12 @@ class Image:
         return int(self.data.nbytes)
 
     def crop(self, region: Region) -> Image:
-        """Return a view of the pixels in `region`, which must lie inside."""
+        """Return a view of the pixels in `region`, which must lie inside; of an empty one, an image without pixels."""
         if region == self.region:
             return self
+        if not region:
+            corner = Region(region.x0, region.y0, region.x0, region.y0)
+            return replace(self, data=self.data[:, :0, :0], region=corner)
         if not self.region.contains(region):
             raise ValueError(f"region {region} is not inside {self.region}")
         y, x = region.y0 - self.region.y0, region.x0 - self.region.x0

@@ -91,6 +91,8 @@ class Box(Node):
 
     def compute(self, params: BoxParams, request: Request, inputs: Inputs, device: Device) -> Image:
         note(params, request.frame)
+        if params.gain == 0:
+            return inputs["input"].crop(request.region)
         total = np.zeros((3, request.region.height, request.region.width), np.float32)
         for frame in inputs.frames("input"):
             image = inputs.at("input", frame)
@@ -150,7 +152,8 @@ class Split(Node):
         note(params, request.frame)
         means = [inputs.prepared("input", frame) for frame in inputs.frames("input")]
         image = inputs["input"]
-        rounded = np.rint(image.data) + np.float32(sum(means)) * np.float32(params.gain)
+        gain = np.float32(params.gain)
+        rounded = np.rint(image.data) + np.float32(sum(means)) * gain if gain else image.data
         return {"image": image.with_data(rounded), "rest": image.with_data(image.data - rounded)}
 
 
