@@ -18,7 +18,7 @@ def _kernel(name: str) -> Any:
     import cupy
 
     source = find(name)
-    module = cupy.RawModule(code=source.path.read_text(), options=OPTIONS, backend="nvrtc")
+    module = cupy.RawModule(code=source.path.read_text(encoding="utf-8"), options=OPTIONS, backend="nvrtc")
     return module.get_function(f"{name}_kernel")
 
 
@@ -26,3 +26,23 @@ def run(source: KernelSource, block: Any, region: Region) -> None:
     """Launch on the current device and stream; `block` is the filled args struct, passed by value."""
     grid = (-(-region.width // BLOCK[0]), -(-region.height // BLOCK[1]))
     _kernel(source.name)(grid, BLOCK, (block[()],))
+
+
+def compile_only(name: str, architecture: str = "sm_90") -> bytes:
+    """Compile one kernel to machine code with NVRTC, which needs neither device nor driver.
+
+    Returns the cubin. Raises RuntimeError with the compiler's log; ImportError without CuPy and the NVRTC library.
+    """
+    from cupy_backends.cuda.libs import nvrtc
+
+    source = find(name)
+    program = nvrtc.createProgram(source.path.read_text(encoding="utf-8"), f"{name}.cu", (), ())
+    try:
+        try:
+            nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={architecture}"))
+        except nvrtc.NVRTCError:
+            raise RuntimeError(f"kernel {name}: {nvrtc.getProgramLog(program)}") from None
+        cubin: bytes = nvrtc.getCUBIN(program)
+        return cubin
+    finally:
+        nvrtc.destroyProgram(program)

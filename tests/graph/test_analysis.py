@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from safelight.graph.analysis import sidecar_path
 from safelight.graph.document import load_document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
 from safelight.graph.progress import Step
 from safelight.graph.render import pull, render
-
 from tests.graph.toys import CALLS, toys
 
 TEXT = """
@@ -111,13 +111,19 @@ def test_an_edited_result_is_obeyed_and_renders_again(shot: Path) -> None:
 def test_another_plate_is_refused(shot: Path) -> None:
     render(load(shot))
     shot.write_text(TEXT.replace("frames = 6", "frames = 6\nseed = 4"))
-    with pytest.raises(GraphError, match=r"node 'level', .*level\.analysis\.json: the analysis belongs to another plate"):
+    with pytest.raises(
+        GraphError, match=r"node 'level', .*level\.analysis\.json: the analysis belongs to another plate"
+    ):
         render(load(shot))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "no JSON"), ("[]", "this is no analysis"), ('{"result": {}, "plate": [], "safelight_analysis": 9}', "format 9")],
+    [
+        ("{", "no JSON"),
+        ("[]", "this is no analysis"),
+        ('{"result": {}, "plate": [], "safelight_analysis": 9}', "format 9"),
+    ],
 )
 def test_a_broken_sidecar_is_named(shot: Path, content: str, message: str) -> None:
     path = sidecar_path(load(shot), "level")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from safelight.graph import errors, frames, image
 from safelight.graph.device import Device, choose_device
 from safelight.graph.errors import GraphError, RenderError
@@ -65,14 +66,14 @@ def test_tiles_cover_once(region: Region, size: int) -> None:
 
 
 def test_images_check_their_shape_and_crop_without_copying() -> None:
-    with pytest.raises(ValueError, match="where region and channels say"):
+    with pytest.raises(ValueError, match=r"where region and channels say"):
         Image(np.zeros((3, 2, 2), np.float32), Region(0, 0, 3, 2))
     whole = Image(np.arange(24, dtype=np.float32).reshape(3, 2, 4), Region(-1, 5, 3, 7), metadata={"a": 1})
     part = whole.crop(Region(1, 6, 3, 7))
     np.testing.assert_array_equal(part.data, whole.data[:, 1:, 2:])
     assert part.data.base is not None and part.metadata == {"a": 1}
     assert whole.crop(Region(9, 9, 2, 2)).data.shape == (3, 0, 0)
-    with pytest.raises(ValueError, match="is not inside"):
+    with pytest.raises(ValueError, match=r"is not inside"):
         whole.crop(Region(0, 0, 1, 1))
 
 
@@ -91,10 +92,10 @@ def test_errors_are_one_line_that_names_everything() -> None:
 def test_devices() -> None:
     assert choose_device("cpu", 3) == Device("cpu", 3)
     assert choose_device("auto").kind in ("cpu", "cuda")
-    with pytest.raises(GraphError, match="Use auto, cpu or cuda"):
+    with pytest.raises(GraphError, match=r"Use auto, cpu or cuda"):
         choose_device("gpu")
     if choose_device("auto").kind == "cpu":
-        with pytest.raises(GraphError, match="no CUDA device: .*--device cpu"):
+        with pytest.raises(GraphError, match=r"no CUDA device: .*--device cpu"):
             choose_device("cuda")
 
 
@@ -108,10 +109,10 @@ def test_registry_refuses_clashes_and_keeps_what_it_had() -> None:
         id = "One"
 
     registry.add(One)
-    with pytest.raises(GraphError, match="two nodes call themselves 'One'"):
+    with pytest.raises(GraphError, match=r"two nodes call themselves 'One'"):
         registry.add(Other)
     assert isinstance(registry["One"], One)
-    with pytest.raises(GraphError, match="Did you mean 'One'"):
+    with pytest.raises(GraphError, match=r"Did you mean 'One'"):
         registry["Onne"]
 
 

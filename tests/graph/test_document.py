@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from safelight.graph import document as module
 from safelight.graph.document import Document, load_document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
-
 from tests.graph.toys import toys
 
 GOOD = """
@@ -89,7 +89,7 @@ def test_files_are_named(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("width", "widht"))
     with pytest.raises(GraphError, match=r"node 'noise', .*shot\.toml: Noise has no parameter"):
         Graph.from_document(load_document(path), toys())
-    with pytest.raises(GraphError, match="cannot be read"):
+    with pytest.raises(GraphError, match=r"cannot be read"):
         load_document(tmp_path)
 
 
@@ -103,20 +103,19 @@ def test_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert graph.params["noise"].tag == "12", "a text stays a text"  # type: ignore[attr-defined]
     assert graph.params["split"].gain == 0.25  # type: ignore[attr-defined]
     assert graph.params["out"].path == str(tmp_path.parent / "there/x.%d.npy")  # type: ignore[attr-defined]
-    with pytest.raises(GraphError, match="no node 'nose'. Did you mean 'noise'"):
+    with pytest.raises(GraphError, match=r"no node 'nose'. Did you mean 'noise'"):
         load_document(path, [("nose.width", "7")])
-    with pytest.raises(GraphError, match="Write NODE.PARAM=VALUE"):
+    with pytest.raises(GraphError, match=r"Write NODE.PARAM=VALUE"):
         load_document(path, [("width", "7")])
-    with pytest.raises(GraphError, match="has no parameter 'with'. Did you mean 'width'"):
+    with pytest.raises(GraphError, match=r"has no parameter 'with'. Did you mean 'width'"):
         Graph.from_document(load_document(path, [("noise.with", "7")]), toys())
-    with pytest.raises(GraphError, match="width = 'abc'"):
+    with pytest.raises(GraphError, match=r"width = 'abc'"):
         Graph.from_document(load_document(path, [("noise.width", "abc")]), toys())
 
 
 def test_old_documents_are_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are renamed by the document's upgrade, parameters by their node's."""
     from safelight.graph import graph as graph_module
-
     from tests.graph.toys import Noise
 
     def rename(data: dict) -> dict:  # type: ignore[type-arg]
@@ -129,5 +128,5 @@ def test_old_documents_are_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
     old = 'safelight = 1\n[knots.n]\ntype = "Noise"\nwide = 4'
     assert build(old).params["n"].width == 4  # type: ignore[attr-defined]
     new = 'safelight = 2\n[nodes.n]\ntype = "Noise"\nwide = 4'
-    with pytest.raises(GraphError, match="no parameter 'wide'"):
+    with pytest.raises(GraphError, match=r"no parameter 'wide'"):
         build(new)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from safelight.graph.device import Device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
@@ -18,7 +19,6 @@ from safelight.graph.node import Inputs, Request
 from safelight.graph.plan import Target, plan, sink_targets
 from safelight.graph.region import Region
 from safelight.graph.render import pull
-
 from tests.graph.toys import CALLS, toys
 
 Asked = dict[tuple[str, int], Region]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from safelight.graph.document import Document
 from safelight.graph.graph import Graph
 from safelight.graph.signature import Signatures
-
 from tests.graph.toys import Box, Noise, toys
 
 TEXT = """
@@ -51,7 +51,11 @@ def test_node_names_and_idle_parameters_do_not_matter() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("frames = 9", "frames = 9\nseed = 1"), ("window = 1", "window = 2"), ("[nodes.noise]", "[shot]\ncuts=[5]\n[nodes.noise]")],
+    [
+        ("frames = 9", "frames = 9\nseed = 1"),
+        ("window = 1", "window = 2"),
+        ("[nodes.noise]", "[shot]\ncuts=[5]\n[nodes.noise]"),
+    ],
 )
 def test_what_changes_the_picture_changes_the_signature(old: str, new: str) -> None:
     assert signatures(TEXT.replace(old, new, 1)).of("split", "image", 5) != signatures().of("split", "image", 5)
