@@ -50,6 +50,7 @@ class Executor:
         self._pending = pending  # bytes that wait for the writers: they count towards the budget
         self._keep_going = keep_going
         self._live: dict[Key, Outputs | SafelightError] = {}
+        self._moved: dict[Key, dict[tuple[str, str], Image]] = {}  # copies on the other side, by output and device
         self._prepared: dict[tuple[str, str, int], Any] = {}
         self._prepared_uses: dict[tuple[str, str, int], int] = {}
         self._uses = {key: task.uses for key, task in plan.tasks.items()}
@@ -65,14 +66,12 @@ class Executor:
     @property
     def live_bytes(self) -> int:
         """Bytes of pixels held now, counting each buffer once, without what waits in the writers."""
-        images = {
-            id(image.data): image.nbytes
-            for outputs in self._live.values()
-            if not isinstance(outputs, SafelightError)
-            for image in outputs.values()
-        }
+        images = [image for copies in self._moved.values() for image in copies.values()]
+        for outputs in self._live.values():
+            if not isinstance(outputs, SafelightError):
+                images += outputs.values()
         prepared = {id(value): int(getattr(value, "nbytes", 0)) for value in self._prepared.values()}
-        return sum(images.values()) + sum(prepared.values())
+        return sum({id(image.data): image.nbytes for image in images}.values()) + sum(prepared.values())
 
     def run(self) -> Iterator[tuple[Target, Image | SafelightError]]:
         """Yield every target with its image, in order; with `keep_going`, the error in place of a failed one.
@@ -110,6 +109,7 @@ class Executor:
                 future.cancel()
             readers.shutdown(wait=True, cancel_futures=True)
             self._live.clear()
+            self._moved.clear()
             self._prepared.clear()
 
     # --- one task ------------------------------------------------------------------------------------------------
@@ -214,10 +214,13 @@ class Executor:
         outputs = self._live[need.node, need.frame]
         assert not isinstance(outputs, SafelightError)
         image = outputs[need.output]
-        moved = device.upload(image) if device.kind != "cpu" else device.download(image)
-        if moved is not image and device.kind != "cpu":
-            self._live[need.node, need.frame] = {**outputs, need.output: moved}
-        return moved
+        copies = self._moved.setdefault((need.node, need.frame), {})
+        if (need.output, device.kind) not in copies:
+            moved = device.download(image) if device.kind == "cpu" else device.upload(image)
+            if moved is image:
+                return image
+            copies[need.output, device.kind] = moved
+        return copies[need.output, device.kind]
 
     def _empty(self, task: Task) -> Outputs:
         clips = self._graph.clips[task.node]
@@ -232,6 +235,7 @@ class Executor:
         self._uses[key] -= 1
         if self._uses[key] <= 0:
             self._live.pop(key, None)
+            self._moved.pop(key, None)
 
     def _release_prepared(self, task: Task, need: Need) -> None:
         place = (task.node, need.port, need.frame)
