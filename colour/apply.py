@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PyOpenColorIO as ocio
+import PyOpenColorIO as OCIO
 
 # Bands of about this many pixels stay in a core's cache between the copy and the transform.
 BAND_PIXELS = 65536
@@ -20,7 +20,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def apply_cpu(
-    processor: ocio.CPUProcessor, pixels: npt.NDArray[np.float32], threads: int = 1, *, band: int = 0
+    processor: OCIO.CPUProcessor, pixels: npt.NDArray[np.float32], threads: int = 1, *, band: int = 0
 ) -> npt.NDArray[np.float32]:
     """Return the transformed pixels as a new array; the input is not written to.
 
@@ -49,7 +49,7 @@ def apply_cpu(
     def work(start: int) -> None:
         part = out[:, start : start + rows]
         np.copyto(part, pixels[:, start : start + rows])
-        image: Any = ocio.PlanarImageDesc(part[0], part[1], part[2], width, part.shape[1])
+        image: Any = OCIO.PlanarImageDesc(part[0], part[1], part[2], width, part.shape[1])
         processor.apply(image)
 
     starts = range(0, height, rows)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PyOpenColorIO as ocio
+import PyOpenColorIO as OCIO
 
 from safelight.colour.processor import Processor
 from safelight.colour.source import (
@@ -104,7 +104,7 @@ class ColourConfig:
         """Return all names that `resolve` knows: spaces, aliases, roles, and views as `Display/View`."""
         spaces = [
             self.config.getColorSpace(name)
-            for name in self.config.getColorSpaceNames(ocio.SEARCH_REFERENCE_SPACE_ALL, ocio.COLORSPACE_ALL)
+            for name in self.config.getColorSpaceNames(OCIO.SEARCH_REFERENCE_SPACE_ALL, OCIO.COLORSPACE_ALL)
         ]
         found = [space.getName() for space in spaces]
         found += [alias for space in spaces for alias in space.getAliases()]
@@ -147,10 +147,10 @@ class ColourConfig:
     def _build(self, source: str, target: str) -> Processor:
         try:
             if source == target:
-                return Processor(self.config.getProcessor(ocio.GroupTransform([])))
+                return Processor(self.config.getProcessor(OCIO.GroupTransform([])))
             transform = self._transform(source, target)
-            return Processor(self.config.getProcessor(self.context, transform, ocio.TRANSFORM_DIR_FORWARD))
-        except ocio.ExceptionMissingFile as error:
+            return Processor(self.config.getProcessor(self.context, transform, OCIO.TRANSFORM_DIR_FORWARD))
+        except OCIO.ExceptionMissingFile as error:
             unset = [name for name in self._variables if not self._value(name)]
             raise GraphError(
                 f"'{source}' to '{target}' needs a file that is missing: {reason(error)}",
@@ -158,7 +158,7 @@ class ColourConfig:
                 remedy="Put it in the config's search path"
                 + (f", or set the context variable {', '.join(unset)} in [colour] context." if unset else "."),
             ) from error
-        except ocio.Exception as error:
+        except OCIO.Exception as error:
             raise GraphError(
                 f"'{source}' cannot be converted to '{target}': {reason(error)}",
                 file=self.source.path,
@@ -166,17 +166,17 @@ class ColourConfig:
                 + (", or a view that can be undone." if self._views.get(source.casefold()) else "."),
             ) from error
 
-    def _transform(self, source: str, target: str) -> ocio.Transform:
+    def _transform(self, source: str, target: str) -> OCIO.Transform:
         here, there = self._view(source), self._view(target)
         if here and there:
-            return ocio.GroupTransform([self._transform(source, self.working), self._transform(self.working, target)])
+            return OCIO.GroupTransform([self._transform(source, self.working), self._transform(self.working, target)])
         if there:
-            return ocio.DisplayViewTransform(src=source, display=there[0], view=there[1])
+            return OCIO.DisplayViewTransform(src=source, display=there[0], view=there[1])
         if here:
-            return ocio.DisplayViewTransform(
-                src=target, display=here[0], view=here[1], direction=ocio.TRANSFORM_DIR_INVERSE
+            return OCIO.DisplayViewTransform(
+                src=target, display=here[0], view=here[1], direction=OCIO.TRANSFORM_DIR_INVERSE
             )
-        return ocio.ColorSpaceTransform(src=source, dst=target)
+        return OCIO.ColorSpaceTransform(src=source, dst=target)
 
     def _view(self, name: str) -> tuple[str, str] | None:
         return None if self.config.getColorSpace(name) else self._views.get(name.casefold())
@@ -214,7 +214,7 @@ class ColourConfig:
     def hash(self) -> str:
         """Hash of the config, its context, and the contents of all its table files that exist."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{ocio.__version__}\n{self.config.serialize()}\n".encode())
+        digest.update(f"{OCIO.__version__}\n{self.config.serialize()}\n".encode())
         for name in self._variables:
             digest.update(f"{name}={self._value(name)}\n".encode())
         files = [self._locate(name) for name, _where in self._stamped]
@@ -234,7 +234,7 @@ class ColourConfig:
     def _locate(self, name: str) -> Path | None:
         try:
             found = Path(self.context.resolveFileLocation(name))
-        except ocio.Exception:
+        except OCIO.Exception:
             return None
         return found if found.is_file() else None
 
@@ -283,7 +283,7 @@ def config_for(settings: Settings, *, fresh: bool = True) -> ColourConfig:
         known = _configs.get(source)
         if known is not None and fresh and known.stale():
             # OpenColorIO keeps every table file it has read, whatever happens to the file.
-            ocio.ClearAllCaches()
+            OCIO.ClearAllCaches()
             known = None
         if known is None:
             known = _configs[source] = ColourConfig(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import PyOpenColorIO as ocio
+import PyOpenColorIO as OCIO
 
 from safelight.colour.apply import apply_cpu
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from safelight.graph.device import Device
 
 # Lossless: no table in place of a formula and no fast logarithms (measured in ACES logs: 2e-7 instead of 3e-5 relative).
-OPTIMISATION = ocio.OPTIMIZATION_LOSSLESS
+OPTIMISATION = OCIO.OPTIMIZATION_LOSSLESS
 
 
 class Processor:
@@ -28,12 +28,12 @@ class Processor:
         their file names) and the version of OpenColorIO.
     """
 
-    def __init__(self, processor: ocio.Processor) -> None:
+    def __init__(self, processor: OCIO.Processor) -> None:
         self._processor = processor
-        self._cpu = processor.getOptimizedCPUProcessor(ocio.BIT_DEPTH_F32, ocio.BIT_DEPTH_F32, OPTIMISATION)
+        self._cpu = processor.getOptimizedCPUProcessor(OCIO.BIT_DEPTH_F32, OCIO.BIT_DEPTH_F32, OPTIMISATION)
         self._gpu: Any = None
         self.noop = bool(processor.isNoOp() or self._cpu.isNoOp())
-        text = f"{ocio.__version__} {processor.getCacheID()}"
+        text = f"{OCIO.__version__} {processor.getCacheID()}"
         self.fingerprint = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def apply(self, pixels: Any, device: Device) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PyOpenColorIO as ocio
+import PyOpenColorIO as OCIO
 
 from safelight.colour.spaces import Cineon
 from safelight.graph.errors import GraphError, did_you_mean
@@ -73,25 +73,25 @@ def source_for(settings: Settings) -> Source:
 
 
 def _newest_studio() -> str:
-    there = {entry[0] for entry in ocio.BuiltinConfigRegistry().getBuiltinConfigs()}
+    there = {entry[0] for entry in OCIO.BuiltinConfigRegistry().getBuiltinConfigs()}
     for name in STUDIO_CONFIGS:
         if name in there:
             return name
     raise GraphError(
-        f"OpenColorIO {ocio.__version__} holds none of the ACES studio configs",
+        f"OpenColorIO {OCIO.__version__} holds none of the ACES studio configs",
         remedy="Name a config in [colour], or install opencolorio 2.4 or newer.",
     )
 
 
 def _builtin(name: str, said_by: str) -> str:
-    known = [entry[0] for entry in ocio.BuiltinConfigRegistry().getBuiltinConfigs()]
+    known = [entry[0] for entry in OCIO.BuiltinConfigRegistry().getBuiltinConfigs()]
     short = ["default", "cg-config-latest", "studio-config-latest"]
-    full = ocio.ResolveConfigPath(BUILTIN + name).removeprefix(BUILTIN)
+    full = OCIO.ResolveConfigPath(BUILTIN + name).removeprefix(BUILTIN)
     if full == "default":
-        full = ocio.BuiltinConfigRegistry().getDefaultBuiltinConfigName()
+        full = OCIO.BuiltinConfigRegistry().getDefaultBuiltinConfigName()
     if full not in known:
         raise GraphError(
-            f"OpenColorIO {ocio.__version__} has no built-in config '{name}'",
+            f"OpenColorIO {OCIO.__version__} has no built-in config '{name}'",
             where=said_by,
             remedy=did_you_mean(name, [*known, *short]) or f"It has {', '.join([*short, *known])}.",
         )
@@ -131,11 +131,11 @@ def _cineon(table: Any) -> Cineon:
     return made
 
 
-def read(source: Source) -> ocio.Config:
+def read(source: Source) -> OCIO.Config:
     """Read and validate a config; raises GraphError with the file, what is wrong in it, and the remedy."""
     path = source.path
     if path is None:
-        return ocio.Config.CreateFromBuiltinConfig(source.spec.removeprefix(BUILTIN))
+        return OCIO.Config.CreateFromBuiltinConfig(source.spec.removeprefix(BUILTIN))
     if not path.is_file():
         there = sorted(entry.name for entry in path.parent.glob("*.ocio*")) if path.parent.is_dir() else []
         raise GraphError(
@@ -145,8 +145,8 @@ def read(source: Source) -> ocio.Config:
             remedy=did_you_mean(path.name, there) or "Give the path of a .ocio or .ocioz file.",
         )
     try:
-        config = ocio.Config.CreateFromFile(str(path))
-    except (ocio.Exception, UnicodeDecodeError) as error:
+        config = OCIO.Config.CreateFromFile(str(path))
+    except (OCIO.Exception, UnicodeDecodeError) as error:
         raise GraphError(
             f"the colour config cannot be read: {reason(error)}",
             where=source.said_by,
@@ -155,7 +155,7 @@ def read(source: Source) -> ocio.Config:
         ) from error
     try:
         config.validate()
-    except ocio.Exception as error:
+    except OCIO.Exception as error:
         raise GraphError(
             f"the colour config is not valid: {reason(error)}",
             where=source.said_by,
@@ -165,11 +165,11 @@ def read(source: Source) -> ocio.Config:
     return config
 
 
-def working_space(config: ocio.Config, source: Source) -> str:
+def working_space(config: OCIO.Config, source: Source) -> str:
     """Return the name of the space behind the role `scene_linear`; raises GraphError where there is none."""
     role = config.getRoleColorSpace("scene_linear") if config.hasRole("scene_linear") else ""
     space = config.getColorSpace(role) if role else None
-    if space is None or space.isData() or space.getReferenceSpaceType() != ocio.REFERENCE_SPACE_SCENE:
+    if space is None or space.isData() or space.getReferenceSpaceType() != OCIO.REFERENCE_SPACE_SCENE:
         found = f"stands for '{role}', which is no scene-referred colour space" if role else "is missing"
         raise GraphError(
             f"the role 'scene_linear' of the colour config {found}",
@@ -180,7 +180,7 @@ def working_space(config: ocio.Config, source: Source) -> str:
     return str(space.getName())
 
 
-def context_for(config: ocio.Config, source: Source) -> ocio.Context:
+def context_for(config: OCIO.Config, source: Source) -> OCIO.Context:
     """Return the config's context with the document's variables; raises GraphError on one the config never uses."""
     import copy
 
@@ -202,41 +202,41 @@ def context_for(config: ocio.Config, source: Source) -> ocio.Context:
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)|%(\w+)%")
 
 
-def variables(config: ocio.Config) -> set[str]:
+def variables(config: OCIO.Config) -> set[str]:
     """Return the context variables that a config declares or uses in a path or name."""
     text = config.serialize()
     used = {next(name for name in found if name) for found in _VARIABLE.findall(text)}
     return used | set(config.getEnvironmentVarNames())
 
 
-def lut_files(config: ocio.Config) -> Iterator[tuple[str, str]]:
+def lut_files(config: OCIO.Config) -> Iterator[tuple[str, str]]:
     """Yield (file name as written, where it is used) for every table file of a config, each once."""
     seen: set[str] = set()
     for where, transform in _transforms(config):
         for leaf in _leaves(transform):
-            if isinstance(leaf, ocio.FileTransform) and leaf.getSrc() not in seen:
+            if isinstance(leaf, OCIO.FileTransform) and leaf.getSrc() not in seen:
                 seen.add(leaf.getSrc())
                 yield leaf.getSrc(), where
 
 
-def _transforms(config: ocio.Config) -> Iterator[tuple[str, Any]]:
-    directions = (ocio.COLORSPACE_DIR_TO_REFERENCE, ocio.COLORSPACE_DIR_FROM_REFERENCE)
-    views = (ocio.VIEWTRANSFORM_DIR_TO_REFERENCE, ocio.VIEWTRANSFORM_DIR_FROM_REFERENCE)
-    sides = (ocio.TRANSFORM_DIR_FORWARD, ocio.TRANSFORM_DIR_INVERSE)
-    for name in config.getColorSpaceNames(ocio.SEARCH_REFERENCE_SPACE_ALL, ocio.COLORSPACE_ALL):
+def _transforms(config: OCIO.Config) -> Iterator[tuple[str, Any]]:
+    directions = (OCIO.COLORSPACE_DIR_TO_REFERENCE, OCIO.COLORSPACE_DIR_FROM_REFERENCE)
+    views = (OCIO.VIEWTRANSFORM_DIR_TO_REFERENCE, OCIO.VIEWTRANSFORM_DIR_FROM_REFERENCE)
+    sides = (OCIO.TRANSFORM_DIR_FORWARD, OCIO.TRANSFORM_DIR_INVERSE)
+    for name in config.getColorSpaceNames(OCIO.SEARCH_REFERENCE_SPACE_ALL, OCIO.COLORSPACE_ALL):
         space = config.getColorSpace(name)
         yield from ((f"colour space '{name}'", space.getTransform(side)) for side in directions)
     for view in config.getViewTransforms():
         yield from ((f"view transform '{view.getName()}'", view.getTransform(side)) for side in views)
     for look in config.getLooks():
         yield from ((f"look '{look.getName()}'", found) for found in (look.getTransform(), look.getInverseTransform()))
-    for name in config.getNamedTransformNames(ocio.NAMEDTRANSFORM_ALL):
+    for name in config.getNamedTransformNames(OCIO.NAMEDTRANSFORM_ALL):
         named = config.getNamedTransform(name)
         yield from ((f"named transform '{name}'", named.getTransform(side)) for side in sides)
 
 
 def _leaves(transform: Any) -> Iterator[Any]:
-    if isinstance(transform, ocio.GroupTransform):
+    if isinstance(transform, OCIO.GroupTransform):
         for child in transform:
             yield from _leaves(child)
     elif transform is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log10
 
-import PyOpenColorIO as ocio
+import PyOpenColorIO as OCIO
 
 SRGB = "sRGB - Texture"
 CINEON = "Cineon"
@@ -45,21 +45,21 @@ class Cineon:
         exposure = 10.0 ** ((code - self.white) * self.density / self.gamma)
         return float((exposure - self.floor) / (1.0 - self.floor))
 
-    def transform(self) -> ocio.Transform:
+    def transform(self) -> OCIO.Transform:
         """Return code value / 1023 → linear.
 
         Below code 0 the curve goes on along its tangent, in both directions, so that negative light of any size
         survives a round trip in floating point (the bare formula cannot go below -b / (1 - b)).
         """
         slope = self.gamma / self.density / 1023.0
-        return ocio.LogCameraTransform(
+        return OCIO.LogCameraTransform(
             base=10.0,
             logSideSlope=[slope] * 3,
             logSideOffset=[self.white / 1023.0] * 3,
             linSideSlope=[1.0 - self.floor] * 3,
             linSideOffset=[self.floor] * 3,
             linSideBreak=[self.linear(0.0)] * 3,
-            direction=ocio.TRANSFORM_DIR_INVERSE,
+            direction=OCIO.TRANSFORM_DIR_INVERSE,
         )
 
     def code(self, linear: float) -> float:
@@ -68,7 +68,7 @@ class Cineon:
         return self.white + log10(exposure) * self.gamma / self.density
 
 
-def add_missing(config: ocio.Config, working: str, cineon: Cineon) -> ocio.Config:
+def add_missing(config: OCIO.Config, working: str, cineon: Cineon) -> OCIO.Config:
     """Return an editable copy of a config that holds Cineon, ADX10, ADX16 and sRGB as well.
 
     Cineon has no primaries of its own: film dyes are taken as the working space's red, green and blue, as in other
@@ -91,40 +91,40 @@ def add_missing(config: ocio.Config, working: str, cineon: Cineon) -> ocio.Confi
         for name in (ADX10, ADX16):
             if config.getColorSpace(name) is None:
                 text = "Academy Density Exchange: film scan, academy printing density (SMPTE ST 2065-3)"
-                _add(config, name, text, "log", [ocio.BuiltinTransform(f"{name}_to_ACES2065-1"), from_aces])
+                _add(config, name, text, "log", [OCIO.BuiltinTransform(f"{name}_to_ACES2065-1"), from_aces])
         if not any(config.getColorSpace(name) for name in SRGB_NAMES):
-            curve = ocio.ExponentWithLinearTransform([2.4, 2.4, 2.4, 1.0], [0.055, 0.055, 0.055, 0.0])
-            primaries = ocio.BuiltinTransform(
-                "UTILITY - ACES-AP1_to_LINEAR-REC709_BFD", direction=ocio.TRANSFORM_DIR_INVERSE
+            curve = OCIO.ExponentWithLinearTransform([2.4, 2.4, 2.4, 1.0], [0.055, 0.055, 0.055, 0.0])
+            primaries = OCIO.BuiltinTransform(
+                "UTILITY - ACES-AP1_to_LINEAR-REC709_BFD", direction=OCIO.TRANSFORM_DIR_INVERSE
             )
-            to_aces = ocio.BuiltinTransform("ACEScg_to_ACES2065-1")
+            to_aces = OCIO.BuiltinTransform("ACEScg_to_ACES2065-1")
             _add(config, SRGB, "sRGB, IEC 61966-2-1", "sdr-video", [curve, primaries, to_aces, from_aces])
     return config
 
 
-def _copy(config: ocio.Config) -> ocio.Config:
+def _copy(config: OCIO.Config) -> OCIO.Config:
     import copy
 
     return copy.deepcopy(config)
 
 
-def _to_reference(config: ocio.Config, name: str) -> ocio.Transform | None:
+def _to_reference(config: OCIO.Config, name: str) -> OCIO.Transform | None:
     """Return what takes a space to its config's scene reference; None where it is the reference."""
     space = config.getColorSpace(name)
-    forward = space.getTransform(ocio.COLORSPACE_DIR_TO_REFERENCE)
+    forward = space.getTransform(OCIO.COLORSPACE_DIR_TO_REFERENCE)
     if forward is not None:
         return forward
-    backward = space.getTransform(ocio.COLORSPACE_DIR_FROM_REFERENCE)
+    backward = space.getTransform(OCIO.COLORSPACE_DIR_FROM_REFERENCE)
     if backward is None:
         return None
-    return ocio.GroupTransform([backward], direction=ocio.TRANSFORM_DIR_INVERSE)
+    return OCIO.GroupTransform([backward], direction=OCIO.TRANSFORM_DIR_INVERSE)
 
 
-def _add(config: ocio.Config, name: str, description: str, encoding: str, steps: list[ocio.Transform | None]) -> None:
-    transform = ocio.GroupTransform([step for step in steps if step is not None])
+def _add(config: OCIO.Config, name: str, description: str, encoding: str, steps: list[OCIO.Transform | None]) -> None:
+    transform = OCIO.GroupTransform([step for step in steps if step is not None])
     config.addColorSpace(
-        ocio.ColorSpace(
-            referenceSpace=ocio.REFERENCE_SPACE_SCENE,
+        OCIO.ColorSpace(
+            referenceSpace=OCIO.REFERENCE_SPACE_SCENE,
             name=name,
             description=description,
             encoding=encoding,
