@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from safelight.graph.node import Settings
 
 Stamp = tuple[Any, ...]
+DISPLAY_NAME = "<USE_DISPLAY_NAME>"  # what a view shared by displays says in place of their colour space
 
 
 class ColourConfig:
@@ -207,6 +208,46 @@ class ColourConfig:
         A new array of the same shape, or the same object when there is nothing to do.
         """
         return self.processor(source, target).apply(pixels, device)
+
+    def to_xyz(self, pixels: Any, source: str, device: Device) -> Any:
+        """Return the CIE XYZ (1931, D65 adapted by Bradford, Y = 1 for white) of pixels in a space.
+
+        Scene-referred spaces give scene light, no view in between; displays give the light of the display, 1 = its
+        reference white. Goes by the config's role `aces_interchange`, for displays `cie_xyz_d65_interchange`.
+
+        Raises
+        ------
+        GraphError
+            The config does not set the role: then nobody knows where its spaces stand.
+        """
+        name = self.resolve(source)
+        space = self.config.getColorSpace(name)
+        scene = space is not None and space.getReferenceSpaceType() == OCIO.REFERENCE_SPACE_SCENE
+        role = "aces_interchange" if scene else "cie_xyz_d65_interchange"
+        if not self.config.hasRole(role):
+            raise GraphError(
+                f"the role '{role}' of the colour config is missing: its colours cannot be measured",
+                file=self.source.path,
+                remedy=f"Set '{role}' under 'roles' in the config.",
+            )
+        if not scene:
+            if space is None:  # a view: its display's light
+                display, view = self._views[name.casefold()]
+                name = self.resolve(
+                    self.config.getDisplayViewColorSpaceName(display, view).replace(DISPLAY_NAME, display)
+                )
+            return self.convert(pixels, name, role, device)
+        with self._lock:
+            key = name, "CIE XYZ D65"
+            if key not in self._processors:
+                steps = [
+                    OCIO.ColorSpaceTransform(src=name, dst=role, dataBypass=False),
+                    OCIO.BuiltinTransform("UTILITY - ACES-AP0_to_CIE-XYZ-D65_BFD"),
+                ]
+                group = OCIO.GroupTransform(steps)
+                built = self.config.getProcessor(self.context, group, OCIO.TRANSFORM_DIR_FORWARD)
+                self._processors[key] = Processor(built)
+            return self._processors[key].apply(pixels, device)
 
     # --- what it all depends on -----------------------------------------------------------------------------------
 

@@ -14,14 +14,29 @@
 
 namespace glsl {
 
-// The first components are a vector of their own, so that `colour.rgb.r = …` and `colour.rgb = …` work as in GLSL.
+// Swizzles that are a vector's first components are members, so that they can be read, written and taken apart as in
+// GLSL. A vector cannot hold one of its own kind: there the member is a bare pair or triple that turns into a vector.
+struct vec2;
+struct vec3;
+struct pair {
+    float r, g;
+    GL_MEMBER pair& operator=(const vec2& a);
+};
+struct triple {
+    float r, g, b;
+    GL_MEMBER triple& operator=(const vec3& a);
+    GL_MEMBER float operator[](int i) const { return i == 0 ? r : i == 1 ? g : b; }
+};
+
 struct vec2 {
     union {
         float v[2];
         struct { float x, y; };
         struct { float r, g; };
+        pair rg, xy;
     };
     vec2() = default;
+    GL_MEMBER vec2(pair a) : v{a.r, a.g} {}
     GL_MEMBER vec2(float a, float b) : v{a, b} {}
     GL_MEMBER explicit vec2(float a) : v{a, a} {}
     GL_MEMBER float& operator[](int i) { return v[i]; }
@@ -37,8 +52,10 @@ struct vec3 {
         struct { float x, y, z; };
         struct { float r, g, b; };
         vec2 xy, rg;
+        triple rgb, xyz;
     };
     vec3() = default;
+    GL_MEMBER vec3(triple a) : v{a.r, a.g, a.b} {}
     GL_MEMBER vec3(float a, float b, float c) : v{a, b, c} {}
     GL_MEMBER explicit vec3(float a) : v{a, a, a} {}
     GL_MEMBER explicit vec3(bvec3 a) : v{float(a.v[0]), float(a.v[1]), float(a.v[2])} {}
@@ -48,6 +65,9 @@ struct vec3 {
     GL_MEMBER vec3 brg() const { return vec3(v[2], v[0], v[1]); }
     GL_MEMBER vec3 zyx() const { return vec3(v[2], v[1], v[0]); }
 };
+
+GL_MEMBER pair& pair::operator=(const vec2& a) { r = a.x; g = a.y; return *this; }
+GL_MEMBER triple& triple::operator=(const vec3& a) { r = a.x; g = a.y; b = a.z; return *this; }
 
 struct vec4 {
     union {
@@ -107,12 +127,19 @@ GL_FN float mod(float a, float b) { return a - b * floorf(a / b); }
     GL_FN B NAME(T a, T b) { B c; for (int i = 0; i < N; ++i) c.v[i] = a.v[i] OP b.v[i]; return c; }
 #define GL_VECTOR(T, N)                                                                                  \
     GL_OPERATOR(T, N, +) GL_OPERATOR(T, N, -) GL_OPERATOR(T, N, *) GL_OPERATOR(T, N, /)                  \
+    GL_FN bool operator!=(T a, T b) {                                                                    \
+        bool same = true;                                                                                \
+        for (int i = 0; i < N; ++i) same = same && a.v[i] == b.v[i];                                     \
+        return !same;                                                                                    \
+    }                                                                                                    \
+    GL_FN bool operator==(T a, T b) { return !(a != b); }                                                \
     GL_FN T operator-(T a) { return T(0.0f) - a; }                                                       \
     GL_UNARY(T, N, abs) GL_UNARY(T, N, sign) GL_UNARY(T, N, floor) GL_UNARY(T, N, fract)                 \
     GL_UNARY(T, N, sqrt) GL_UNARY(T, N, exp) GL_UNARY(T, N, exp2) GL_UNARY(T, N, log)                    \
     GL_UNARY(T, N, log2) GL_UNARY(T, N, sin) GL_UNARY(T, N, cos)                                         \
     GL_BINARY(T, N, max) GL_BINARY(T, N, min) GL_BINARY(T, N, pow) GL_BINARY(T, N, mod)                  \
     GL_FN T step(T edge, T v) { for (int i = 0; i < N; ++i) v.v[i] = step(edge.v[i], v.v[i]); return v; } \
+    GL_FN T step(float edge, T v) { return step(T(edge), v); }                                           \
     GL_FN T clamp(T v, T low, T high) { return min(max(v, low), high); }                                 \
     GL_FN T clamp(T v, float low, float high) { return min(max(v, low), high); }                         \
     GL_FN T mix(T a, T b, T t) { return a + (b - a) * t; }                                               \

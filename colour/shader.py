@@ -123,7 +123,8 @@ def _array(kind: str, name: str, items: Iterable[str]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{float(np.float32(value))!r}f"
+    most = float(np.finfo(np.float32).max)  # an open end is the largest double
+    return f"{float(np.float32(min(max(value, -most), most)))!r}f"
 
 
 _PROGRAM = """\

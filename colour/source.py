@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ class Source:
     said_by: str
     """`[colour] config`, `$OCIO`, or `default`."""
     context: tuple[tuple[str, str], ...] = ()
-    cineon: Cineon = Cineon()
+    cineon: Cineon = field(default_factory=Cineon)
 
     @property
     def path(self) -> Path | None:
@@ -108,7 +109,7 @@ def _context(table: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _cineon(table: Any) -> Cineon:
-    known = [field.name for field in fields(Cineon)]
+    known = [entry.name for entry in fields(Cineon)]
     if not isinstance(table, Mapping):
         raise GraphError(f"'cineon' must be a table of {', '.join(known)}", where=WHERE)
     for name, value in table.items():
@@ -123,8 +124,7 @@ def _cineon(table: Any) -> Cineon:
     made = Cineon(**{name: float(value) for name, value in table.items()})
     if not (made.black < made.white and 0 < made.gamma < 10 and 0 < made.density < 1):
         raise GraphError(
-            f"cineon black {made.black:g}, white {made.white:g}, gamma {made.gamma:g}, density {made.density:g} make no "
-            "curve",
+            f"no curve has black {made.black:g}, white {made.white:g}, gamma {made.gamma:g}, density {made.density:g}",
             where=WHERE,
             remedy="Black must lie below white; gamma (about 0.6) and density a code (about 0.002) must be positive.",
         )
@@ -182,8 +182,6 @@ def working_space(config: OCIO.Config, source: Source) -> str:
 
 def context_for(config: OCIO.Config, source: Source) -> OCIO.Context:
     """Return the config's context with the document's variables; raises GraphError on one the config never uses."""
-    import copy
-
     context = copy.deepcopy(config.getCurrentContext())
     known = variables(config)
     for name, value in source.context:

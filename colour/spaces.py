@@ -5,6 +5,7 @@ A config's own space of the same name or alias always comes first; see `add_miss
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from math import log10
 
@@ -75,14 +76,14 @@ def add_missing(config: OCIO.Config, working: str, cineon: Cineon) -> OCIO.Confi
     compositors. ADX and sRGB need to know where the config's reference stands: they are left out of a config without
     the role `aces_interchange`.
     """
-    config = _copy(config)
+    config = copy.deepcopy(config)
     from_working = _to_reference(config, working)
     if config.getColorSpace(CINEON) is None:
         _add(
             config,
             CINEON,
-            "Film scan, printing density: "
-            f"black {cineon.black:g}, white {cineon.white:g}, gamma {cineon.gamma:g}, {cineon.density:g} density a code",
+            f"Film scan, printing density: black {cineon.black:g}, white {cineon.white:g}, gamma {cineon.gamma:g}, "
+            f"{cineon.density:g} density a code",
             "log",
             [cineon.transform(), from_working],
         )
@@ -100,12 +101,6 @@ def add_missing(config: OCIO.Config, working: str, cineon: Cineon) -> OCIO.Confi
             to_aces = OCIO.BuiltinTransform("ACEScg_to_ACES2065-1")
             _add(config, SRGB, "sRGB, IEC 61966-2-1", "sdr-video", [curve, primaries, to_aces, from_aces])
     return config
-
-
-def _copy(config: OCIO.Config) -> OCIO.Config:
-    import copy
-
-    return copy.deepcopy(config)
 
 
 def _to_reference(config: OCIO.Config, name: str) -> OCIO.Transform | None:
