@@ -2,13 +2,13 @@
 
 `.safelight/NAME.json`, next to frame file NAME, holds the signature the frame was made with and the file's size and
 time when it was finished. A frame counts as done only if signature and file both agree: an edited graph, another plate,
-a frame touched by another program, a file cut short, all make it be rendered again. One file a frame, written by
+a frame touched by another program, a file cut short, all make it be rendered again. A note left over from an older
+file does no harm, since the file's time differs. One file a frame, written by
 rename, so that farm tasks on one folder never write the same one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -44,9 +44,3 @@ def is_done(target: Path, signature: str) -> bool:
         return False
     wanted = {"signature": signature, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     return isinstance(entry, dict) and all(entry.get(key) == value for key, value in wanted.items())
-
-
-def forget(target: Path) -> None:
-    """Drop the note before a frame is written again."""
-    with contextlib.suppress(OSError):
-        _entry(target).unlink(missing_ok=True)

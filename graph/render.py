@@ -191,10 +191,6 @@ def _open(
     graph: Graph, name: str, frames: list[int], limit: int, signatures: Signatures, stage: Stage, report: Report
 ) -> WriteBehind:
     node, params = graph.nodes[name], graph.params[name]
-    for frame in frames:
-        target = node.target(params, frame)
-        if target is not None:
-            ledger.forget(target)
 
     def written(frame: int | None, files: Sequence[Path]) -> None:
         report.files += files
