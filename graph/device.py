@@ -65,7 +65,7 @@ def choose_device(name: str = "auto", threads: int | None = None) -> Device:
         found = cupy.cuda.runtime.getDeviceCount() > 0
         reason = "CuPy sees no CUDA device"
     except ImportError:
-        found, reason = False, "CuPy is not installed (pip install 'safelight[gpu12]' or 'safelight[gpu13]')"
+        found, reason = False, "CuPy is not installed (pip install 'safelight[gpu]', or 'safelight[gpu13]' for CUDA 13)"
     except Exception as error:  # CuPy raises its own family when the driver is missing
         found, reason = False, f"CuPy finds no usable CUDA driver ({str(error).splitlines()[0]})"
     if found:
