@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,7 +30,7 @@ class Step:
 
 
 class Progress(Protocol):
-    """Receives progress, from the thread that renders."""
+    """Receives progress. Steps come from the writing threads, one at a time; they should return quickly."""
 
     def step(self, step: Step) -> None:
         """Take note of one more frame; also called once with done = 0 when a stage begins."""
@@ -59,14 +60,16 @@ class Stage:
     progress: Progress
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self._report(None, 0)
 
     def advance(self, frame: int, live_bytes: int = 0) -> None:
         """Count one frame."""
-        self.done += 1
-        self._report(frame, live_bytes)
+        with self._lock:
+            self.done += 1
+            self._report(frame, live_bytes)
 
     def _report(self, frame: int | None, live_bytes: int) -> None:
         seconds = time.monotonic() - self.began

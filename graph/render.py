@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from safelight.graph.execute import Executor, peak_bytes
 from safelight.graph.frames import format_frames
 from safelight.graph.graph import Graph
 from safelight.graph.image import Image
-from safelight.graph.plan import Target, plan, sink_targets
+from safelight.graph.plan import Key, Plan, Target, plan, sink_targets
 from safelight.graph.progress import Progress, Silent, Stage
 from safelight.graph.signature import Signatures
 
@@ -127,23 +127,20 @@ def render(
     _check_files(graph, frames)
     budget = memory or default_budget()
     analyses = run_analyses(graph, device, budget=budget, progress=progress, cancel=cancel)
+    todo = sink_targets(graph, frames)
+    # Taken before anything is read: a file that changes meanwhile makes its frames be rendered again, never trusted.
     signatures = Signatures(graph, analyses)
-    todo = _todo(graph, frames, signatures, report, resume=resume)
-    if not todo:
+    signed = {(target.node, target.frame): signatures.written(target.node, target.frame) for target in todo}
+    if resume:
+        todo = [target for target in todo if not _is_done(graph, target, signed)]
+        report.skipped = len(signed) - len(todo)
+    chunks = _chunks(todo, chunk or LONGEST_PLAN)
+    if not chunks:
         progress.note(f"all {report.skipped} frames are already good")
         report.seconds = time.monotonic() - began
         return report
-    size = chunk or LONGEST_PLAN
-    numbers = sorted({target.frame for target in todo})
-    chunks = [set(numbers[start : start + size]) for start in range(0, len(numbers), size)]
-    plans = [plan(graph, [target for target in todo if target.frame in part]) for part in chunks[:1]]
-    needed = peak_bytes(graph, plans[0])
-    if memory and needed > memory:
-        raise GraphError(
-            f"the graph needs about {needed / 2**30:.1f} GiB at once, and --memory allows {memory / 2**30:.1f}",
-            file=graph.path,
-            remedy="Allow more, or split the graph.",
-        )
+    made = plan(graph, chunks[0])
+    _fit(graph, made, memory, budget, progress)
 
     stage = Stage("render", len(todo), progress)
     writers: dict[str, WriteBehind] = {}
@@ -155,12 +152,11 @@ def render(
         for name in graph.sinks:
             mine = [target.frame for target in todo if target.node == name]
             if mine:
-                writers[name] = _open(graph, name, mine, budget // 4, signatures, stage, report)
-        for index, part in enumerate(chunks):
-            made = plans[0] if index == 0 else plan(graph, [target for target in todo if target.frame in part])
+                writers[name] = _open(graph, name, mine, budget // 4, signed, stage, report)
+        for index, targets in enumerate(chunks):
             executor = Executor(
                 graph,
-                made,
+                made if index == 0 else plan(graph, targets),
                 device,
                 budget=budget,
                 tile=tile,
@@ -187,8 +183,31 @@ def render(
     return report
 
 
+def _is_done(graph: Graph, target: Target, signed: Mapping[Key, str]) -> bool:
+    path = graph.nodes[target.node].target(graph.params[target.node], target.frame)
+    return path is not None and ledger.is_done(path, signed[target.node, target.frame])
+
+
+def _chunks(targets: Sequence[Target], size: int) -> list[list[Target]]:
+    """Cut targets into runs of `size` frames."""
+    numbers = sorted({target.frame for target in targets})
+    parts = [set(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+    return [[target for target in targets if target.frame in part] for part in parts]
+
+
+def _fit(graph: Graph, made: Plan, memory: int, budget: int, progress: Progress) -> None:
+    """Refuse a plan that cannot be held in the memory that was allowed; warn when it may not fit the machine's."""
+    needed = peak_bytes(graph, made)
+    text = f"the graph needs about {needed / 2**30:.2f} GiB at once"
+    if memory and needed > memory:
+        remedy = "Allow more, or split the graph."
+        raise GraphError(f"{text}, and --memory allows {memory / 2**30:.2f}", file=graph.path, remedy=remedy)
+    if needed > budget:
+        progress.note(f"{text}; {budget / 2**30:.2f} GiB is half of what is free")
+
+
 def _open(
-    graph: Graph, name: str, frames: list[int], limit: int, signatures: Signatures, stage: Stage, report: Report
+    graph: Graph, name: str, frames: list[int], limit: int, signed: Mapping[Key, str], stage: Stage, report: Report
 ) -> WriteBehind:
     node, params = graph.nodes[name], graph.params[name]
 
@@ -198,7 +217,7 @@ def _open(
             return
         target = node.target(params, frame)
         if target is not None:
-            ledger.record(target, signatures.written(name, frame))
+            ledger.record(target, signed[name, frame])
         report.rendered += 1
         stage.advance(frame, report.peak_bytes)
 
@@ -207,20 +226,6 @@ def _open(
     except SafelightError as error:
         raise error.at(where=f"node '{name}'") from None
     return WriteBehind(name, writer, limit, written)
-
-
-def _todo(graph: Graph, frames: Sequence[int], signatures: Signatures, report: Report, *, resume: bool) -> list[Target]:
-    targets = sink_targets(graph, frames)
-    if not resume:
-        return targets
-    left = []
-    for target in targets:
-        path = graph.nodes[target.node].target(graph.params[target.node], target.frame)
-        if path is not None and ledger.is_done(path, signatures.written(target.node, target.frame)):
-            report.skipped += 1
-        else:
-            left.append(target)
-    return left
 
 
 def _check_files(graph: Graph, frames: Sequence[int]) -> None:
