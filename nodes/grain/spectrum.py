@@ -1,0 +1,128 @@
+"""The grain of a film layer as a random field on pixels: aperture, spectrum, pixel covariance, kernel.
+
+Model: density noise with the Wiener spectrum of Gaussian dye clouds, W(f) = W0 exp(-4 pi² s² f²), s the cloud's sigma.
+A 48 µm disc reads sigma48 (Selwyn granularity, corrected for the cloud's size); a square pixel of side p averages what
+lies in it. Everything here is float64 and exact but for rounding and the kernel's stated truncation.
+
+Sources: J. C. Dainty and R. Shaw, Image Science, 1974, chapters 8-9 (Wiener spectrum, scanning aperture, Selwyn's
+law); the pixel covariance is the autocorrelation of the square pixel, a separable triangle, applied to the Gaussian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erf, i0e, i1e
+
+Floats = npt.NDArray[np.float64]
+
+DISC_UM = 48.0
+"""Diameter of the microdensitometer's aperture that granularity is published for, µm."""
+MAX_HALF = 64
+"""Largest half-width of the kernel, pixels."""
+TRUNCATION = 3e-4
+"""Largest error of any covariance that cutting the kernel may cause, relative to the variance."""
+
+
+def aperture_factor(cloud_um: float, diameter_um: float = DISC_UM) -> float:
+    """Return F: the variance through a disc over that of white grain of the same W0 (W0 / area).
+
+    F = 1 - exp(-q) [I0(q) + I1(q)], q = r² / (2 s²).
+    """
+    q = (0.5 * diameter_um) ** 2 / (2.0 * cloud_um**2)
+    return float(1.0 - (i0e(q) + i1e(q)))
+
+
+def wiener_zero(sigma48: float, cloud_um: float) -> float:
+    """Return W0, the Wiener spectrum at frequency 0, density² µm², from sigma of density through the 48 µm disc."""
+    area = np.pi * (0.5 * DISC_UM) ** 2
+    return float(sigma48**2 * area / aperture_factor(cloud_um))
+
+
+def pixel_overlaps(cloud_um: float, pitch_um: float, lags: int) -> Floats:
+    """Return c_j for j = 0 … lags: the integral over u of tri_p(u) exp(-(j p + u)² / (4 s²)), µm⁰.
+
+    Closed form: the second difference of the second antiderivative of the Gaussian.
+    """
+    a, p = 2.0 * cloud_um, pitch_um
+    x = p * np.arange(-1, lags + 2)
+
+    second = 0.5 * a * np.sqrt(np.pi) * x * erf(x / a) + 0.5 * a * a * np.exp(-((x / a) ** 2))
+    return np.asarray(np.diff(second, 2) / p**2)
+
+
+def covariance(sigma48: float, cloud_um: float, pitch_um: float, lags: int) -> Floats:
+    """Return the (lags + 1, lags + 1) covariance of pixel densities at lag (i, j), density²."""
+    c = pixel_overlaps(cloud_um, pitch_um, lags)
+    return wiener_zero(sigma48, cloud_um) / (4.0 * np.pi * cloud_um**2) * np.outer(c, c)
+
+
+def pixel_ratio(cloud_um: float, pitch_um: float) -> float:
+    """Return sigma of a pixel's density over sigma48."""
+    return float(np.sqrt(covariance(1.0, cloud_um, pitch_um, 0)[0, 0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One-dimensional zero-phase kernel: white noise filtered by it along rows and columns has the grain's covariance.
+
+    `taps[j]` is the weight at distance j, j = 0 … half; the squares of all 2 half + 1 weights sum to 1.
+    """
+
+    taps: Floats
+    error: float
+    """Largest error of a covariance, relative to the variance, in one dimension."""
+
+    @property
+    def half(self) -> int:
+        """Half-width in pixels."""
+        return self.taps.size - 1
+
+
+@cache
+def kernel(cloud_um: float, pitch_um: float) -> Kernel:
+    """Return the kernel, as short as `TRUNCATION` allows.
+
+    Raises ValueError where the pitch is so fine that the half-width would pass `MAX_HALF`.
+    """
+    lags = 4 * MAX_HALF
+    c = pixel_overlaps(cloud_um, pitch_um, lags)
+    c = c / c[0]
+    spectrum = np.fft.rfft(np.concatenate([c, c[-2:0:-1]])).real
+    full = np.fft.irfft(np.sqrt(np.maximum(spectrum, 0.0)))[: lags + 1]
+    for half in range(1, MAX_HALF + 1):
+        taps = full[: half + 1] / np.sqrt(full[0] ** 2 + 2.0 * np.sum(full[1 : half + 1] ** 2))
+        both = np.concatenate([taps[:0:-1], taps])
+        made = np.zeros(lags + 1)
+        made[: 2 * half + 1] = np.correlate(both, both, "full")[2 * half :]
+        error = float(np.max(np.abs(made - c)))
+        if error <= TRUNCATION:
+            return Kernel(taps, error)
+    raise ValueError(f"pixels of {pitch_um:g} µm are too fine for grain of {cloud_um:g} µm")
+
+
+def disc_kappa(weights: Floats, cloud_um: float, pitch_um: float) -> float:
+    """Return kappa: what a weighted sum of pixels reads over what the disc on the film reads.
+
+    kappa² = sum over k, l of w_k w_l C(k - l) / sigma48². Divide a reading by it.
+    """
+    rows, columns = weights.shape
+    lag = covariance(1.0, cloud_um, pitch_um, max(rows, columns) - 1)
+    spread = np.fft.irfft2(np.abs(np.fft.rfft2(weights, (2 * rows - 1, 2 * columns - 1))) ** 2, (2 * rows - 1, 2 * columns - 1))
+    i = np.minimum(np.arange(2 * rows - 1), np.arange(2 * rows - 1)[::-1] + 1)
+    j = np.minimum(np.arange(2 * columns - 1), np.arange(2 * columns - 1)[::-1] + 1)
+    return float(np.sqrt(np.sum(spread * lag[np.ix_(i, j)])))
+
+
+def spectrum_1d(cloud_um: float, pitch_um: float, frequency: npt.ArrayLike) -> Floats:
+    """Return the power spectrum of pixel rows at `frequency` (cycles a pixel), relative to variance 1 (mean 1).
+
+    A field's two-dimensional spectrum is the product of this over both axes. Aliasing is inside.
+    """
+    lags = 4 * MAX_HALF
+    c = pixel_overlaps(cloud_um, pitch_um, lags)
+    f = np.asarray(frequency, np.float64)
+    return np.asarray(1.0 + 2.0 * np.cos(2.0 * np.pi * np.multiply.outer(f, np.arange(1, lags + 1))) @ (c[1:] / c[0]))

@@ -1,0 +1,150 @@
+"""Camera negative stocks and negative formats: the numbers behind Degrain and Regrain.
+
+The files in `stocks/` hold third-party readings of published charts with, beside every curve, where it comes from and
+how far it can be trusted. In short: density within about 0.015, the shape of sigma within 5-8 %, its absolute level
+perhaps 25 % uncertain, the dye-cloud size a prior (40 %).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from safelight.colour.density import MID_GREY, Curve
+from safelight.graph.errors import GraphError, did_you_mean
+
+LAYERS = ("R", "G", "B")
+_SPEEDS = {"5203": "50D", "5207": "250D", "5213": "200T", "5219": "500T"}
+
+
+@dataclass(frozen=True, eq=False)
+class Stock:
+    """One stock. Layers are R, G, B: the red, green and blue Status M density records."""
+
+    id: str
+    """Kodak's number of the 35 mm stock."""
+    short: str
+    """Speed and balance: "500T"."""
+    name: str
+    curves: tuple[Curve, Curve, Curve]
+    log_exposure: npt.NDArray[np.float64]
+    """(n,) log10 exposure relative to camera stop 0."""
+    sigma_table: npt.NDArray[np.float64]
+    """(3, n) sigma of density through a 48 µm disc."""
+    cloud_um: tuple[float, float, float]
+    """Sigma of the Gaussian dye cloud of each layer, µm."""
+    data: dict[str, Any]
+    """The whole file: curves, MTF, dye crosstalk, sources, uncertainties."""
+
+    def sigma48(self, layer: int, log_exposure: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return sigma of density through a 48 µm disc at log10 exposure relative to camera stop 0.
+
+        Linear between the tabled points, held beyond them. By exposure and not by density: near D-min the density is
+        flat while sigma is not.
+        """
+        x = np.asarray(log_exposure, np.float64)
+        return np.asarray(np.interp(x, self.log_exposure, self.sigma_table[layer]))
+
+    def sigma48_at(self, layer: int, e: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the same at scene-linear exposure e; zero and negative values have that of the first tabled point."""
+        first = MID_GREY * 10.0 ** self.log_exposure[0]
+        return self.sigma48(layer, np.log10(np.maximum(np.asarray(e, np.float64), first) / MID_GREY))
+
+
+@dataclass(frozen=True)
+class Format:
+    """The exposed area of a negative, mm."""
+
+    id: str
+    name: str
+    width_mm: float
+    height_mm: float
+
+    def pitch(self, pixels: int) -> float:
+        """Return the distance of pixels on the film, µm, when the full width is scanned into that many."""
+        return self.width_mm * 1000.0 / pixels
+
+
+def _read(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(files("safelight.nodes.grain").joinpath("stocks", name).read_text("utf-8"))
+    return loaded
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def stock_names() -> list[str]:
+    """Return what each stock is called, slowest first: "50D (5203)", …"""
+    return [f"{short} ({number})" for number, short in sorted(_SPEEDS.items(), key=lambda item: int(item[1][:-1]))]
+
+
+def load_stock(name: str) -> Stock:
+    """Return a stock by Kodak's number or its name: "5219", "7219", "500T", "Vision3 500T", "Kodak Vision3 500T 5219".
+
+    Raises GraphError, with the nearest names, for one that is not there.
+    """
+    # 16 mm prints the same emulsion under 72xx.
+    words = re.findall(r"[a-z0-9]+", name.casefold())
+    words = [word for word in words if word not in ("kodak", "vision3", "vision", "3")]
+    by_word = {short.casefold(): number for number, short in _SPEEDS.items()}
+    by_word |= {number: number for number in _SPEEDS} | {f"7{number[1:]}": number for number in _SPEEDS}
+    found = {by_word.get(word) for word in words}
+    if len(found) == 1 and None not in found:
+        return _load(str(found.pop()))
+    known = [*_SPEEDS.values(), *_SPEEDS]
+    near = did_you_mean(" ".join(words) or name, known) or did_you_mean(name, known)
+    raise GraphError(
+        f"there is no film stock '{name}'", remedy=near or f"There are {', '.join(stock_names())}."
+    )
+
+
+@cache
+def _load(number: str) -> Stock:
+    data = _read(f"{number}.json")
+    if data.get("schema") != "safelight-stock/1":
+        raise GraphError(f"stock {number} is of the unknown kind '{data.get('schema')}'", remedy="Install again.")
+    axis = data["log_exposure"]
+    x = np.round(axis["first"] + axis["step"] * np.arange(axis["count"]), 9)
+    density, sigma = data["density"], data["granularity"]
+    red, green, blue = (Curve(x, density[layer], density["d_min"][layer]) for layer in LAYERS)
+    cloud = data["cloud"]["cloud_sigma_um"]
+    return Stock(
+        number,
+        _SPEEDS[number],
+        data["name"],
+        (red, green, blue),
+        x,
+        np.array([sigma[layer] for layer in LAYERS]),
+        (float(cloud["R"]), float(cloud["G"]), float(cloud["B"])),
+        data,
+    )
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """Return the negative formats by id."""
+    return {
+        entry["id"]: Format(entry["id"], entry["name"], entry["width_mm"], entry["height_mm"])
+        for entry in _read("formats.json")["formats"]
+    }
+
+
+def load_format(name: str) -> Format:
+    """Return a format by its id, "super35_4perf", however it is spelt ("Super 35 4-perf").
+
+    Raises GraphError, with the nearest names, for one that is not there.
+    """
+    by_plain = {_plain(key): entry for key, entry in formats().items()}
+    found = by_plain.get(_plain(name))
+    if found is None:
+        remedy = did_you_mean(name, formats()) or f"There are {', '.join(formats())}."
+        raise GraphError(f"there is no negative format '{name}'", remedy=remedy)
+    return found

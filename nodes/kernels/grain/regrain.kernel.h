@@ -1,0 +1,69 @@
+// Film grain on a picture, in one pass over memory: white noise, its two filter passes and the density map, tile by tile
+// in cache. An item is one tile of one layer; tiles cannot show in the picture.
+// The kernels regrain_white, regrain_rows and regrain_apply do the same in three launches, a pixel a thread, with the same
+// bits; see safelight.nodes.grain.spectrum for the filter and regrain_film.h for the map.
+#include "driver.h"
+#include "grain/regrain_film.h"
+#include "grain/regrain_noise.h"
+
+struct regrain_args {
+    sl::Grid grid;  // items: x is 0, y is layer * tiles + tile
+    sl::In in;
+    sl::Out out;
+    sl::Table taps;  // a plane for each layer: weights at distance 0, 1, …, at most 64
+    sl::Table forward, sigma, inverse;
+    float e_toe[3], n_toe[3], x_end[3], n_end[3], end_stops[3];
+    int plane[3], layer[3];  // plane of the picture, and layer of the film for the noise
+    int x0, y0, x1, y1;      // pixels to make
+    int columns, tiles;      // tiles in a row, and in all
+    int frame;
+    unsigned seed;
+};
+
+namespace regrain_tile {
+static constexpr int WIDTH = 512, HEIGHT = 240, HALF = 64, RING = 2 * HALF + 4;
+}
+
+SL_FN void regrain(const regrain_args& k, int, int item) {
+    using namespace sl;
+    using namespace regrain_tile;
+    const int c = item / k.tiles, tile = item % k.tiles;
+    const int x0 = k.x0 + tile % k.columns * WIDTH, y0 = k.y0 + tile / k.columns * HEIGHT;
+    const int width = imin(WIDTH, k.x1 - x0), y1 = imin(y0 + HEIGHT, k.y1);
+    const int half = k.taps.n - 1, plane = k.plane[c];
+    const int ring = (2 * half + 4) / 4 * 4;
+    const float* taps = k.taps.p + c * k.taps.n;
+
+    float white[4][WIDTH + 2 * HALF + LANES];
+    float rows[RING][WIDTH];  // filtered along x; row y in slot (y - first) modulo `ring`
+    const int first = (y0 - half) & ~3;
+    for (int q = first; q - half < y1; q += 4) {
+        for (int x = 0; x < width + 2 * half; x += LANES) {
+            F noise[4];
+            white4(x0 - half + x, q >> 2, k.frame, k.layer[c], k.seed, noise);
+            for (int i = 0; i < 4; ++i) store_lanes(white[i] + x, noise[i]);
+        }
+        const int slot = (q - first) % ring;
+        for (int i = 0; i < 4; ++i)
+            for (int x = 0; x < width; x += LANES) {
+                const float* centre = white[i] + x + half;
+                store_lanes(rows[slot + i] + x, symmetric(taps, half, [&](int j) { return load_lanes(centre + j); }));
+            }
+        for (int y = imax(y0, q - half); y < imin(y1, q + 4 - half); ++y) {
+            int at[2 * HALF + 1];
+            for (int j = -half; j <= half; ++j) at[j + half] = (y + j - first) % ring;
+            for (int x = 0; x < width; x += LANES) {
+                const F g = symmetric(taps, half, [&](int j) { return load_lanes(rows[at[j + half]] + x); });
+                const int n = imin(LANES, width - x), px = x0 + x;
+                if (px >= k.grid.lo && px + LANES <= k.grid.hi) {
+                    const At<false> here{px, y, n};
+                    here.store(k.out, plane, grained(k, c, here.load(k.in, plane), g));
+                } else {
+                    const At<true> here{px, y, n};
+                    here.store(k.out, plane, grained(k, c, here.load(k.in, plane), g));
+                }
+            }
+        }
+    }
+}
+SL_ITEM_KERNEL(regrain)

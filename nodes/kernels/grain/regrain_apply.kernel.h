@@ -1,0 +1,25 @@
+// The filter along columns and the density map: the end of regrain_white, regrain_rows. Same bits as the kernel regrain.
+#include "driver.h"
+#include "grain/regrain_film.h"
+#include "grain/regrain_noise.h"
+
+struct regrain_apply_args {
+    sl::Grid grid;
+    sl::In in, rows;
+    sl::Out out;
+    sl::Table taps, forward, sigma, inverse;
+    float e_toe[3], n_toe[3], x_end[3], n_end[3], end_stops[3];
+    int plane[3];
+    int layers;
+};
+
+template <bool EDGE>
+SL_FN void regrain_apply(const regrain_apply_args& k, const sl::At<EDGE>& at) {
+    for (int c = 0; c < k.layers; ++c) {
+        const sl::F g = sl::symmetric(k.taps.p + c * k.taps.n, k.taps.n - 1, [&](int j) {
+            return at.load(k.rows, c, 0, j);
+        });
+        at.store(k.out, k.plane[c], sl::grained(k, c, at.load(k.in, k.plane[c]), g));
+    }
+}
+SL_PIXEL_KERNEL(regrain_apply)
