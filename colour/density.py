@@ -155,42 +155,41 @@ class Curve:
         return np.asarray(x)
 
 
+def octave_samples(low: float, high: float, per_octave: int) -> Floats:
+    """Return where an octave table is sampled: low 2^o (1 + m / per_octave), up to high; low and high powers of two.
+
+    Even steps within an octave, so that a float32's own bits are the table's index.
+    """
+    octaves = round(float(np.log2(high / low)))
+    inside = low * np.exp2(np.arange(octaves))[:, None] * (1.0 + np.arange(per_octave) / per_octave)
+    return np.append(inside.ravel(), high)
+
+
 @dataclass(frozen=True)
 class CurveTables:
-    """The curves of some layers, sampled for float32 kernels.
+    """The curves of some layers, sampled for float32 kernels as octave tables (`octave_samples`).
 
-    `forward[c]` is net density at evenly spaced log2 of scene-linear exposure over `stops` (first, last);
-    `inverse[c]` is log2 of scene-linear exposure at evenly spaced log2 of net density over `logs`. Linear interpolation
-    between samples; below `e_toe`/`n_toe` and above `n_end` a kernel uses the closed forms of `Curve`.
+    `forward[c]` is net density at `light_samples`; `inverse[c]` is log2 of scene-linear exposure at `net_samples`. Linear
+    interpolation between samples; below `e_toe`/`n_toe` and above `n_end` a kernel uses the closed forms of `Curve`.
 
-    Spacing: 256 samples a stop forward, 1024 an octave of net density back: interpolation errs by less than 5e-6
-    relative in light either way.
+    Spacing: 256 samples an octave forward, 1024 back: in light, interpolation errs by less than 5e-6 relative.
     """
 
     curves: tuple[Curve, ...]
     forward: Floats = field(init=False)
-    stops: tuple[float, float] = field(init=False)
     inverse: Floats = field(init=False)
-    logs: tuple[float, float] = field(init=False)
 
-    PER_STOP: ClassVar[int] = 256
-    PER_OCTAVE: ClassVar[int] = 1024
+    light: ClassVar[tuple[float, float]] = (2.0**-11, 2.0**40)
+    """First and last place of `forward`. It begins where the published curves do, and ends beyond every highlight."""
+    nets: ClassVar[tuple[float, float]] = (2.0**-5, 4.0)
+    """First and last place of `inverse`."""
+    light_samples: ClassVar[Floats] = octave_samples(*light, 256)
+    net_samples: ClassVar[Floats] = octave_samples(*nets, 1024)
 
     def __post_init__(self) -> None:
-        # The forward table begins 8 stops under mid-grey, where the curves do, so that sigma can share its places.
-        first = float(np.floor(np.log2(min(MID_GREY / 256.0, *(curve.e_toe for curve in self.curves)))))
-        count = int(np.ceil((max(np.log2(curve.e_end) for curve in self.curves) - first) * self.PER_STOP)) + 1
-        last = first + (count - 1) / self.PER_STOP
-        at = np.exp2(np.linspace(first, last, count))
-        low = float(min(np.log2(curve.n_toe) for curve in self.curves))
-        size = int(np.ceil((max(np.log2(curve.n_end) for curve in self.curves) - low) * self.PER_OCTAVE)) + 1
-        high = low + (size - 1) / self.PER_OCTAVE
-        nets = np.exp2(np.linspace(low, high, size))
-        found = {
-            "forward": np.stack([curve.net(at) for curve in self.curves]),
-            "stops": (first, last),
-            "inverse": np.stack([np.log2(curve.exposure_of_net(nets)) for curve in self.curves]),
-            "logs": (low, high),
-        }
-        for name, value in found.items():
-            object.__setattr__(self, name, value)
+        for curve in self.curves:
+            if curve.e_toe < self.light[0] or curve.n_toe < self.nets[0] or curve.n_end > self.nets[1]:
+                raise ValueError("a curve reaches beyond the kernels' tables")
+        object.__setattr__(self, "forward", np.stack([curve.net(self.light_samples) for curve in self.curves]))
+        inverse = np.stack([np.log2(curve.exposure_of_net(self.net_samples)) for curve in self.curves])
+        object.__setattr__(self, "inverse", inverse)

@@ -74,11 +74,13 @@ class Film:
         curves = self.tables.curves
         return {
             "taps": (self.taps, (0, self.half)),
-            "forward": (self.tables.forward, self.tables.stops),
-            "sigma": (strength * self.sigma, self.tables.stops),
-            "inverse": (self.tables.inverse, self.tables.logs),
+            "forward": (self.tables.forward, self.tables.light),
+            "sigma": (strength * self.sigma, self.tables.light),
+            "inverse": (self.tables.inverse, self.tables.nets),
             "e_toe": _three([curve.e_toe for curve in curves]),
             "n_toe": _three([curve.n_toe for curve in curves]),
+            "toe_slope": _three([curve.n_toe / curve.e_toe for curve in curves]),
+            "toe_back": _three([curve.e_toe / curve.n_toe for curve in curves]),
             "x_end": _three([np.log2(curve.e_end) for curve in curves]),
             "n_end": _three([curve.n_end for curve in curves]),
             "end_stops": _three([curve.end_stops for curve in curves]),
@@ -100,7 +102,7 @@ def film(stock: Stock, pitch: float, layers: tuple[int, ...]) -> Film:
     for row, one in zip(taps, kernels, strict=True):
         row[: one.half + 1] = one.taps
     tables = CurveTables(tuple(stock.curves[layer] for layer in layers))
-    light = np.exp2(np.linspace(*tables.stops, tables.forward.shape[1]))
+    light = tables.light_samples
     sigma = np.stack([stock.sigma48_at(layer, light) * pixel_ratio(stock.cloud_um[layer], pitch) for layer in layers])
     return Film(layers, taps, sigma, tables)
 

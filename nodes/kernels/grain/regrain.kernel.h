@@ -12,7 +12,7 @@ struct regrain_args {
     sl::Out out;
     sl::Table taps;  // a plane for each layer: weights at distance 0, 1, …, at most 64
     sl::Table forward, sigma, inverse;
-    float e_toe[3], n_toe[3], x_end[3], n_end[3], end_stops[3];
+    float e_toe[3], n_toe[3], toe_slope[3], toe_back[3], x_end[3], n_end[3], end_stops[3];
     int plane[3], layer[3];  // plane of the picture, and layer of the film for the noise
     int x0, y0, x1, y1;      // pixels to make
     int columns, tiles;      // tiles in a row, and in all
@@ -33,6 +33,10 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     const int half = k.taps.n - 1, plane = k.plane[c];
     const int ring = (2 * half + 4) / 4 * 4;
     const float* taps = k.taps.p + c * k.taps.n;
+    const FilmLayer film = film_layer(k, c);
+    const In in = k.in;
+    const Out out = k.out;
+    const int low = k.grid.lo, high = k.grid.hi - LANES;
 
     float white[4][WIDTH + 2 * HALF + LANES];
     float rows[RING][WIDTH];  // filtered along x; row y in slot (y - first) modulo `ring`
@@ -55,12 +59,12 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
             for (int x = 0; x < width; x += LANES) {
                 const F g = symmetric(taps, half, [&](int j) { return load_lanes(rows[at[j + half]] + x); });
                 const int n = imin(LANES, width - x), px = x0 + x;
-                if (px >= k.grid.lo && px + LANES <= k.grid.hi) {
+                if (px >= low && px <= high) {
                     const At<false> here{px, y, n};
-                    here.store(k.out, plane, grained(k, c, here.load(k.in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), g));
                 } else {
                     const At<true> here{px, y, n};
-                    here.store(k.out, plane, grained(k, c, here.load(k.in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), g));
                 }
             }
         }
