@@ -91,19 +91,18 @@ def load_stock(name: str) -> Stock:
 
     Raises GraphError, with the nearest names, for one that is not there.
     """
-    # 16 mm prints the same emulsion under 72xx.
-    words = re.findall(r"[a-z0-9]+", name.casefold())
-    words = [word for word in words if word not in ("kodak", "vision3", "vision", "3")]
-    by_word = {short.casefold(): number for number, short in _SPEEDS.items()}
-    by_word |= {number: number for number in _SPEEDS} | {f"7{number[1:]}": number for number in _SPEEDS}
-    found = {by_word.get(word) for word in words}
+    # The 16 mm form of an emulsion is numbered 72xx.
+    known = {short.casefold(): number for number, short in _SPEEDS.items()}
+    known |= {number: number for number in _SPEEDS} | {f"7{number[1:]}": number for number in _SPEEDS}
+    rest = re.sub(r"kodak|vision\s*3?(?![0-9])", " ", name.casefold())
+    words = re.findall(r"\d{4}|\d+[\s-]*[a-z]|[a-z0-9]+", rest)
+    plain = [_plain(word) for word in words]
+    found = {known.get(word) for word in plain}
     if len(found) == 1 and None not in found:
         return _load(str(found.pop()))
-    known = [*_SPEEDS.values(), *_SPEEDS]
-    near = did_you_mean(" ".join(words) or name, known) or did_you_mean(name, known)
-    raise GraphError(
-        f"there is no film stock '{name}'", remedy=near or f"There are {', '.join(stock_names())}."
-    )
+    near = did_you_mean(" ".join(plain), [*_SPEEDS.values(), *_SPEEDS])
+    there_are = f"There are {', '.join(stock_names())}."
+    raise GraphError(f"there is no film stock '{name}'", remedy=f"{near} {there_are}".strip())
 
 
 @cache

@@ -31,7 +31,7 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     const int x0 = k.x0 + tile % k.columns * WIDTH, y0 = k.y0 + tile / k.columns * HEIGHT;
     const int width = imin(WIDTH, k.x1 - x0), y1 = imin(y0 + HEIGHT, k.y1);
     const int half = k.taps.n - 1, plane = k.plane[c];
-    const int ring = (2 * half + 4) / 4 * 4;
+    const int ring = ((2 * half + 3) & ~3) + 4;  // rows of whole quads that a step of four rows needs
     const float* taps = k.taps.p + c * k.taps.n;
     const FilmLayer film = film_layer(k, c);
     const In in = k.in;

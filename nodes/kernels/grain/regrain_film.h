@@ -63,7 +63,7 @@ SL_FN F grained(const FilmLayer& film, F e, F g) {
     const F net = select(e > film.e_toe, read(film.forward, at), e * film.toe_slope);
     const F step = read(film.sigma, at) * g;
     const F made = net + step;
-    const F back = read(film.inverse, place<10>(film.inverse_low, film.inverse_n, made));
+    const F back = read(film.inverse, place<12>(film.inverse_low, film.inverse_n, made));
     const M beyond = made > film.n_end;
     // Where both densities lie on the shoulder line a step is a factor, however bright the light.
     const M factor = beyond & (net > film.n_end);
