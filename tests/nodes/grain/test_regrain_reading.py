@@ -13,8 +13,8 @@ from safelight.nodes.measure.microdensitometer import Microdensitometer
 
 STOPS = range(-4, 7)
 PITCHES = {"2K": 12.15, "4K": 6.08, "6K": 4.05}
-SIDE = 240
-"""Places of the disc in a row and in a column, half a disc apart: about 100 000 independent readings."""
+SIDE = 400
+"""Places of the disc in a row and in a column, half a disc apart: sigma's standard error is about a quarter per cent."""
 
 
 def density(stock, pitch, stops, size, frame):
@@ -22,7 +22,7 @@ def density(stock, pitch, stops, size, frame):
     region = Region.sized(size, size)
     image = Image(np.full((3, size, size), 0.18 * 2.0**stops, np.float32), region)
     inputs = Inputs(Request(frame, region), {"input": {frame: image}}, {"input": Clip(1, 999, region, region)})
-    params = RegrainParams(stock=stock.id, pitch=pitch, seed=frame)
+    params = RegrainParams(stock=stock.id, pitch=pitch, seed=int(stock.id))
     light = Regrain().compute(params, Request(frame, region), inputs, Device("cpu", 2)).data
     for layer, curve in enumerate(stock.curves):
         # Flat light: the curve is needed at few places, and a fine table of it is exact to 1e-7.
