@@ -169,8 +169,9 @@ def octave_samples(low: float, high: float, per_octave: int) -> Floats:
 class CurveTables:
     """The curves of some layers, sampled for float32 kernels as octave tables (`octave_samples`).
 
-    `forward[c]` is net density at `light_samples`; `inverse[c]` is log2 of scene-linear exposure at `net_samples`. Linear
-    interpolation between samples; below `e_toe`/`n_toe` and above `n_end` a kernel uses the closed forms of `Curve`.
+    `forward[c]` is net density at `light_samples`; `inverse[c]` is log2 of scene-linear exposure at `net_samples`.
+    Linear interpolation between samples; below `e_toe`/`n_toe` and above `n_end` a kernel uses the closed forms of
+    `Curve`.
 
     Spacing: 256 samples an octave forward, 4096 back: in light, interpolation errs by less than 5e-6 relative.
     """

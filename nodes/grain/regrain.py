@@ -30,7 +30,9 @@ GREEN = 1
 class RegrainParams(Params):
     """Parameters of Regrain."""
 
-    stock: str = param("500T", "Camera negative: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, 5207, 5213, 5219).")
+    stock: str = param(
+        "500T", "Camera negative: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, 5207, 5213, 5219)."
+    )
     format: str = param(
         "super35_4perf", "Negative format: with the picture's width it gives the size of a pixel on the film."
     )
@@ -44,13 +46,15 @@ class RegrainParams(Params):
     )
     strength: float = param(
         1.0,
-        "Grain's sigma in density over the stock's: 1 is calibrated, 0 hands the picture on untouched. The mean density "
-        "is kept, as on film; noise that is symmetric in density makes the mean linear light of dark, coarse-grained "
-        "areas brighter by up to a tenth.",
+        "Sigma of the grain in density over the stock's: 1 is calibrated, 0 hands the picture on untouched. The mean "
+        "density is kept, as on film; since noise is symmetric in density, the mean linear light of dark, coarse-grained "
+        "areas becomes brighter, by up to about a tenth.",
         ge=0,
         le=10,
     )
-    seed: int = param(1, "Number of the grain pattern. The same seed gives the same grain, frame by frame.", ge=0, le=2**32 - 1)
+    seed: int = param(
+        1, "Number of the grain pattern. The same seed gives the same grain, frame by frame.", ge=0, le=2**32 - 1
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +159,7 @@ class Regrain(Node):
         try:
             film(stock, pitch, layers)
         except ValueError as error:
-            raise GraphError(
-                str(error), remedy="Set a coarser pitch, or the format that was really scanned."
-            ) from None
+            raise GraphError(str(error), remedy="Set a coarser pitch, or the format that was really scanned.") from None
         return ()
 
     def identity(self, params: RegrainParams, request: Request) -> str | None:
@@ -206,7 +208,7 @@ def grain_tiles(
         "regrain",
         Region.sized(1, tiles * len(planes)),
         isa=isa,
-        **{"in": image},
+        image=image,
         out=(out, region),
         **stock.arguments(strength),
         plane=_three(planes),
@@ -242,12 +244,14 @@ def grain_passes(
     rows = device.xp.empty((count, tall.height, tall.width), np.float32)
     arguments = stock.arguments(strength)
     layer = _three(stock.layers)
-    launch(device, "regrain_white", quads, isa=isa, out=(white, quads), layer=layer, layers=count, frame=frame, seed=seed)
+    launch(
+        device, "regrain_white", quads, isa=isa, out=(white, quads), layer=layer, layers=count, frame=frame, seed=seed
+    )
     launch(
         device, "regrain_rows", tall, isa=isa, reach=half,
         white=(white, quads), out=(rows, tall), taps=arguments["taps"], layers=count,
     )  # fmt: skip
     launch(
         device, "regrain_apply", region, isa=isa,
-        **{"in": image}, rows=(rows, tall), out=(out, region), **arguments, plane=_three(planes), layers=count,
+        image=image, rows=(rows, tall), out=(out, region), **arguments, plane=_three(planes), layers=count,
     )  # fmt: skip

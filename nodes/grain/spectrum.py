@@ -111,7 +111,9 @@ def disc_kappa(weights: Floats, cloud_um: float, pitch_um: float) -> float:
     """
     rows, columns = weights.shape
     lag = covariance(1.0, cloud_um, pitch_um, max(rows, columns) - 1)
-    spread = np.fft.irfft2(np.abs(np.fft.rfft2(weights, (2 * rows - 1, 2 * columns - 1))) ** 2, (2 * rows - 1, 2 * columns - 1))
+    spread = np.fft.irfft2(
+        np.abs(np.fft.rfft2(weights, (2 * rows - 1, 2 * columns - 1))) ** 2, (2 * rows - 1, 2 * columns - 1)
+    )
     i = np.minimum(np.arange(2 * rows - 1), np.arange(2 * rows - 1)[::-1] + 1)
     j = np.minimum(np.arange(2 * columns - 1), np.arange(2 * columns - 1)[::-1] + 1)
     return float(np.sqrt(np.sum(spread * lag[np.ix_(i, j)])))

@@ -175,7 +175,9 @@ def test_equals_the_reference(stock, isa, size):
     assert np.all(found[made - net < -1e-4] <= data[made - net < -1e-4])
 
 
-@pytest.mark.parametrize(("name", "pitch"), [("5203", 12.15), ("5213", 6.08), ("5219", 4.05), ("5219", 1.41), ("5207", 600)])
+@pytest.mark.parametrize(
+    ("name", "pitch"), [("5203", 12.15), ("5213", 6.08), ("5219", 4.05), ("5219", 1.41), ("5207", 600)]
+)
 def test_equals_the_reference_at_every_filter_width(name, pitch):
     stock = film(load_stock(name), pitch, (0, 1, 2))
     region = Region.sized(61, 50, 7, -9)

@@ -8,7 +8,7 @@
 
 struct regrain_args {
     sl::Grid grid;  // items: x is 0, y is layer * tiles + tile
-    sl::In in;
+    sl::In image;
     sl::Out out;
     sl::Table taps;  // a plane for each layer: weights at distance 0, 1, …, at most 64
     sl::Table forward, sigma, inverse;
@@ -34,7 +34,7 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     const int ring = ((2 * half + 3) & ~3) + 4;  // rows of whole quads that a step of four rows needs
     const float* taps = k.taps.p + c * k.taps.n;
     const FilmLayer film = film_layer(k, c);
-    const In in = k.in;
+    const In in = k.image;
     const Out out = k.out;
     const int low = k.grid.lo, high = k.grid.hi - LANES;
 

@@ -1,8 +1,10 @@
+import sys
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from safelight.graph.device import Device
+from safelight.graph.device import Device, choose_device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
@@ -10,6 +12,9 @@ from safelight.graph.region import Region
 from safelight.nodes.grain.regrain import TILE, Regrain, RegrainParams, film, film_layers, pitch_of
 from safelight.nodes.grain.spectrum import pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
+from safelight.nodes.kernels import cuda
+from safelight.nodes.kernels.launch import isas
+from tests.stand_ins import cupy_like
 
 
 def clip_of(image: Image, width: int = 0) -> Clip:
@@ -107,7 +112,7 @@ def test_frames_layers_and_seeds_are_independent():
         return [field / field.std() for field in (grain_of(data, result, "500T", layer) for layer in range(3))]
 
     first = fields(frame=10)
-    # Correlated pixels: fewer independent samples than pixels, by the sum of the squared correlations (about 2.3² here).
+    # Correlated pixels are fewer independent samples, by the sum of their squared correlations (under 2²).
     bound = 5 * 2.0 / 512
     for other in (fields(frame=11), fields(frame=9), fields(frame=10, seed=2), [first[1], first[2], first[0]]):
         for one, two in zip(first, other, strict=True):
@@ -174,6 +179,37 @@ def test_the_pitch_is_the_formats_width_over_the_display_window():
     assert pitch_of(RegrainParams(pitch=6), clip) == 6
 
 
+@pytest.mark.skipif("scalar" not in isas(), reason="the stand-in runs the scalar build")
+def test_a_device_makes_the_same_picture(monkeypatch):
+    rng = np.random.default_rng(6)
+    data = (0.18 * np.exp2(rng.normal(0, 3, (4, 37, 91)))).astype(np.float32)
+    region, channels = Region.sized(91, 37, 3, -6), ("R", "G", "B", "A")
+    want = regrain(data, region=region, channels=channels, pitch=6).data
+    monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
+    monkeypatch.setattr(cuda, "run", cupy_like.run)
+    cupy_like.LAUNCHED.clear()
+    device = Device("cuda", 1)
+    image = device.upload(Image(data, region, channels))
+    clip, request = clip_of(image), Request(1, region)
+    inputs = Inputs(request, {"input": {1: image}}, {"input": clip})
+    made = Regrain().compute(RegrainParams(pitch=6), request, inputs, device)
+    assert cupy_like.LAUNCHED == ["regrain_white", "regrain_rows", "regrain_apply"]
+    np.testing.assert_array_equal(device.download(made).data, want)
+
+
+@pytest.mark.gpu
+def test_a_gpu_agrees_with_the_cpu():
+    if choose_device("auto").kind != "cuda":
+        pytest.skip("needs a CUDA device")
+    data = flat(0, 123, 321)
+    want = regrain(data, pitch=6).data
+    device = Device("cuda")
+    image = device.upload(Image(data, Region.sized(321, 123)))
+    inputs = Inputs(Request(1, image.region), {"input": {1: image}}, {"input": clip_of(image)})
+    made = Regrain().compute(RegrainParams(pitch=6), Request(1, image.region), inputs, device)
+    np.testing.assert_allclose(device.download(made).data, want, rtol=1e-5)
+
+
 def test_one_pixel_and_tiny_pictures():
     for size in [(1, 1), (1, 7), (7, 1)]:
         result = regrain(flat(0, *size), pitch=6)
@@ -202,7 +238,8 @@ def test_bad_input_is_refused_before_rendering(params, channels, words):
 
 
 @pytest.mark.parametrize(
-    "params", [{"pitch": -1}, {"strength": -0.1}, {"strength": float("nan")}, {"seed": -1}, {"seed": 2**32}, {"size": 1}]
+    "params",
+    [{"pitch": -1}, {"strength": -0.1}, {"strength": float("nan")}, {"seed": -1}, {"seed": 2**32}, {"size": 1}],
 )
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(ValidationError):

@@ -14,7 +14,7 @@ from safelight.nodes.measure.microdensitometer import Microdensitometer
 STOPS = range(-4, 7)
 PITCHES = {"2K": 12.15, "4K": 6.08, "6K": 4.05}
 SIDE = 400
-"""Places of the disc in a row and in a column, half a disc apart: sigma's standard error is about a quarter per cent."""
+"""Places of the disc in a row and in a column, half a disc apart: a standard error of about 0.25 % of sigma."""
 
 
 def density(stock, pitch, stops, size, frame):

@@ -48,13 +48,16 @@ def test_averaged_fine_pixels_are_coarse_pixels(cloud):
     fine = sp.covariance(0.01, cloud, 4.05, 8)
     for i in range(3):
         for j in range(3):
-            mean = sum(
-                fine[abs(a - b - 3 * i), abs(c - d - 3 * j)]
-                for a in range(3)
-                for b in range(3)
-                for c in range(3)
-                for d in range(3)
-            ) / 81
+            mean = (
+                sum(
+                    fine[abs(a - b - 3 * i), abs(c - d - 3 * j)]
+                    for a in range(3)
+                    for b in range(3)
+                    for c in range(3)
+                    for d in range(3)
+                )
+                / 81
+            )
             assert mean == pytest.approx(sp.covariance(0.01, cloud, 12.15, 2)[i, j], rel=1e-9, abs=1e-18)
 
 
@@ -91,7 +94,9 @@ def test_spectrum_is_the_transform_of_the_covariance(cloud, pitch):
     # Aliased sum of the film's spectrum through the pixel: the independent way to the same thing.
     orders = f[:, None] + np.arange(-40, 41)
     alias = np.exp(-4 * np.pi**2 * cloud**2 * (orders / pitch) ** 2) * np.sinc(orders) ** 2
-    np.testing.assert_allclose(power, alias.sum(1) / (alias.sum(1)[:-1].sum() + alias.sum(1)[1:].sum()) * 200, rtol=2e-4)
+    np.testing.assert_allclose(
+        power, alias.sum(1) / (alias.sum(1)[:-1].sum() + alias.sum(1)[1:].sum()) * 200, rtol=2e-4
+    )
     np.testing.assert_allclose(response**2, power, atol=1e-3 * power[0])
 
 

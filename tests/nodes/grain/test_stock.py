@@ -20,9 +20,16 @@ def test_a_stock_by_any_of_its_names(name):
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("500D", "500T (5219)"), ("5218", "'5219'"), ("Vision3 50T", "50D (5203)"), ("521", "'5219'"), ("portra", "500T (5219)"), ("", "500T (5219)"),
-     ("500T 5203", "500T")],
-)  # fmt: skip
+    [
+        ("500D", "500T (5219)"),
+        ("5218", "'5219'"),
+        ("Vision3 50T", "50D (5203)"),
+        ("521", "'5219'"),
+        ("portra", "500T (5219)"),
+        ("", "500T (5219)"),
+        ("500T 5203", "500T"),
+    ],
+)
 def test_an_unknown_stock_is_answered_with_the_nearest(name, remedy):
     with pytest.raises(GraphError) as error:
         load_stock(name)

@@ -1,0 +1,94 @@
+"""How fast Regrain is beside a plain copy of the frame, and how far both are from what the memory allows."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from safelight.graph.device import Device, cpu_count
+from safelight.graph.image import Array, Clip, Image
+from safelight.graph.node import Inputs, Request
+from safelight.graph.region import Region
+from safelight.host_adapters.cli.bench.table import Row
+from safelight.nodes.grain.regrain import Regrain, RegrainParams, film, grain_tiles, pitch_of
+from safelight.nodes.grain.stock import load_stock
+from safelight.nodes.kernels.launch import best_isa
+
+SIZE = (4096, 2160)
+QUICK = (512, 270)
+LAYERS = (0, 1, 2)
+
+
+def run(*, quick: bool) -> list[Row]:
+    """Time Regrain as 500T on one RGB float32 frame; medians of runs that take turns with the copy's."""
+    width, height = QUICK if quick else SIZE
+    region = Region.sized(width, height)
+    rng = np.random.default_rng(1)
+    # Light over sixteen stops, patch by patch, so that the whole of the curve is read.
+    patches = 0.18 * np.exp2(rng.uniform(-9, 7, (3, -(-height // 8), -(-width // 8))))
+    data = np.ascontiguousarray(np.kron(patches, np.ones((1, 8, 8)))[:, :height, :width], dtype=np.float32)
+    image, copied, grained = Image(data, region), np.ones_like(data), np.ones_like(data)
+    device = Device("cpu", cpu_count())
+    params = RegrainParams()
+    clip = Clip(1, 1, region, region)
+    prepared = film(load_stock(params.stock), pitch_of(params, clip), LAYERS)
+    inputs = Inputs(Request(1, region), {"input": {1: image}}, {"input": clip})
+
+    def kernel() -> None:
+        grain_tiles(device, image, LAYERS, grained, prepared, 1.0, 1, 1)
+
+    def node() -> None:
+        Regrain().compute(params, Request(1, region), inputs, device)
+
+    with ThreadPoolExecutor(device.threads) as pool:
+
+        def parallel_copy() -> None:
+            list(pool.map(np.copyto, _strips(copied, device.threads), _strips(data, device.threads)))
+
+        jobs = (lambda: np.copyto(copied, data), parallel_copy, kernel, node)
+        copy, fastest_copy, ours, whole = _medians(jobs, 3 if quick else 9)
+
+    moved = 2 * data.nbytes
+    bandwidth = moved / min(fastest_copy, copy)
+    limit = moved / bandwidth
+    where = f"{width}x{height} RGB float32, 500T, {device.threads} threads, {best_isa()}"
+    return [
+        Row("plain copy, np.copyto", 1e3 * copy, "ms", note=f"{width}x{height} RGB float32, one thread"),
+        Row("Regrain", 1e3 * ours, "ms", note=f"{where}; into a frame that is there"),
+        Row("Regrain over the copy", ours / copy, "×", "≤ 12 (wanted: 8)"),
+        Row("Regrain, node with a new frame", 1e3 * whole, "ms", note="with the system's time for fresh memory"),
+        Row("nanoseconds a sample and core", 1e9 * ours * device.threads / data.size, "ns"),
+        Row(
+            "bytes moved", moved / 1e6, "MB", note="one read and one write of each sample, no other frame-sized buffer"
+        ),
+        Row(
+            "memory bandwidth",
+            bandwidth / 1e9,
+            "GB/s",
+            note=f"measured: the better copy, 1 or {device.threads} threads",
+        ),
+        Row("Regrain over the memory's limit", ours / limit, "×", note=f"limit {1e3 * limit:.1f} ms"),
+    ]
+
+
+def _strips(array: Array, count: int) -> list[Array]:
+    flat = array.reshape(-1)
+    edges = np.linspace(0, flat.size, count + 1).astype(int)
+    return [flat[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def _medians(jobs: tuple[Callable[[], object], ...], times: int) -> list[float]:
+    """Return the median seconds of each job; they take turns, so that a busy machine is busy for all."""
+    taken: list[list[float]] = [[] for _ in jobs]
+    for turn in range(times + 1):
+        for job, seconds in zip(jobs, taken, strict=True):
+            start = time.perf_counter()
+            job()
+            if turn:  # the first turn touches memory and loads code
+                seconds.append(time.perf_counter() - start)
+    return [statistics.median(seconds) for seconds in taken]
