@@ -11,7 +11,7 @@ law); the pixel covariance is the autocorrelation of the square pixel, a separab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,7 @@ class Kernel:
         return self.taps.size - 1
 
 
-@cache
+@lru_cache(maxsize=256)
 def kernel(cloud_um: float, pitch_um: float) -> Kernel:
     """Return the kernel, as short as `TRUNCATION` allows.
 
