@@ -1,0 +1,1 @@
+"""The command line: `safelight render`, `demo`, `check`, `nodes`, `compare`, `bench`."""

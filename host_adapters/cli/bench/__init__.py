@@ -1,0 +1,1 @@
+"""Benchmarks, one module each: `run(*, quick)` returns rows; `safelight bench NAME` finds them by looking."""
