@@ -80,7 +80,7 @@ def chart(width: int, height: int) -> list[tuple[Region, tuple[float, float, flo
     if w < 1 or h < 1:
         return []
     grey = [(0.18 * 2.0**stop,) * 3 for stop in GREY_STOPS]
-    values: Sequence[tuple[float, float, float]] = [*grey, *COLOURS]  # type: ignore[list-item]
+    values: Sequence[tuple[float, float, float]] = [*grey, *COLOURS]
     return [(Region.sized(w, h, x + i % STEPS * w, y + i // STEPS * h), values[i]) for i in range(2 * STEPS)]
 
 
