@@ -103,10 +103,10 @@ def spectrum(pixels: Pixels) -> Spectrum:
     return Spectrum(np.asarray(fft.rfft2(plane, workers=-1)), (plane.shape[0], plane.shape[1]))
 
 
-def shift(before: Spectrum, after: Spectrum, *, least: float = 0.03) -> tuple[float, float] | None:
+def shift(before: Spectrum, after: Spectrum, *, least: float = 0.45) -> tuple[float, float] | None:
     """Return how far (x, y), in pixels, the picture as a whole moved between two frames; None across a cut.
 
-    Phase correlation (Kuglin and Hines 1975), its highest peak refined by a matrix Fourier transform on a grid of
+    Phase correlation (Kuglin and Hines 1975; here whitened by the square root), its highest peak refined by a matrix Fourier transform on a grid of
     1/100 pixel (Guizar-Sicairos, Thurman, Fienup, Optics Letters 33(2), 2008), with the frequencies above a quarter of
     the sampling rate left out, where grain and aliasing live. `least` is the height of the peak, 1 for a pure shift,
     below which the frames are held to be of different pictures.
@@ -116,19 +116,19 @@ def shift(before: Spectrum, after: Spectrum, *, least: float = 0.03) -> tuple[fl
         return None
     cross = after.values * np.conj(before.values)
     size = np.abs(cross)
-    floor = 1e-6 * float(size.max(initial=0.0))
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
-    passed = (fy * fy + fx * fx < 0.25**2) & (size > floor)
+    passed = (fy * fy + fx * fx < 0.25**2) & (size > 1e-30)
     passed[0, 0] = False
     if not passed.any():
         return None
-    phase = np.where(passed, cross / np.maximum(size, max(floor, 1e-30)), 0)
+    # Whitened half way: fully whitened, frequencies that hold nothing but grain would count as much as any other.
+    phase = np.where(passed, cross / np.sqrt(np.maximum(size, 1e-30)), 0)
     # The half spectrum stands for both halves, except where it is its own mirror image.
     weight = np.full(fx.shape[1], 2.0)
     weight[0] = 1.0
     if width % 2 == 0:
         weight[-1] = 1.0
-    energy = float((passed * weight).sum())
+    energy = float((np.abs(phase) * weight).sum())
     surface = fft.irfft2(phase, s=before.shape, workers=-1) * (height * width / energy)
     top = np.unravel_index(int(np.argmax(surface)), surface.shape)
     if float(surface[top]) < least:
@@ -142,7 +142,7 @@ def shift(before: Spectrum, after: Spectrum, *, least: float = 0.03) -> tuple[fl
         fine = (rows @ phase @ columns).real
         at = np.unravel_index(int(np.argmax(fine)), fine.shape)
         y, x = float(ys[at[0]]), float(xs[at[1]])
-    return x, y
+    return round(x, 4), round(y, 4)
 
 
 def jitter(shifts: Sequence[tuple[float, float] | None]) -> float:
