@@ -25,14 +25,18 @@ Sets = Annotated[
 ]
 DeviceName = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", "-t", min=1, metavar="N", help="CPU threads. Default: all this process may use.")
+    int | None,
+    typer.Option("--threads", "-t", min=1, metavar="N", help="CPU threads. Default: all this process may use."),
 ]
 Memory = Annotated[
     str | None,
-    typer.Option("--memory", "-m", metavar="SIZE", help="Most memory for pixels: 8GB, 512MiB. Default: half of what is free."),
+    typer.Option(
+        "--memory", "-m", metavar="SIZE", help="Most memory for pixels: 8GB, 512MiB. Default: half of what is free."
+    ),
 ]
 Untrusted = Annotated[
-    bool, typer.Option("--untrusted", help="Read files in a child process with a memory limit: for files from strangers.")
+    bool,
+    typer.Option("--untrusted", help="Read files in a child process with a memory limit: for files from strangers."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 

@@ -61,7 +61,9 @@ class _Lines:
         if step.done == step.total or now - self._said >= self._every:
             self._said = now
             at = f" (frame {step.frame})" if step.frame is not None else ""
-            rest = ", ".join(filter(None, (pace(step), f"{size_text(step.live_bytes)} held" if step.live_bytes else "")))
+            rest = ", ".join(
+                filter(None, (pace(step), f"{size_text(step.live_bytes)} held" if step.live_bytes else ""))
+            )
             say(f"{step.stage}: {step.done}/{step.total}{at}{', ' + rest if rest else ''}")
 
     def note(self, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from safelight.graph.region import Region
 from safelight.nodes.io.plate_text import strokes
 

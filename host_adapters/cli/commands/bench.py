@@ -21,8 +21,12 @@ def benches() -> list[str]:
 
 
 def bench(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A benchmark; without one they are listed.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Small pictures, few repeats: does it run, not how fast.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A benchmark; without one they are listed.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small pictures, few repeats: does it run, not how fast.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure speed and quality, beside a peer in the same run where there is one.

@@ -37,7 +37,8 @@ def render(
     ] = 0,
     untrusted: Untrusted = False,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="When a frame fails, go on with the others; the exit status is still 1.")
+        bool,
+        typer.Option("--keep-going", help="When a frame fails, go on with the others; the exit status is still 1."),
     ] = False,
     progress: Annotated[
         str, typer.Option("--progress", metavar="auto|bar|lines|openjd|none", help="How progress is shown.")
