@@ -101,8 +101,12 @@ def range_text(bounds: dict[str, Any]) -> str:
     low = bounds.get("ge")
     high = bounds.get("le")
     if low is not None and high is not None:
-        return f"{low:g} … {high:g}"
-    return ", ".join(f"{_BOUNDS[name]} {value:g}" for name, value in bounds.items())
+        return f"{_number(low)} … {_number(high)}"
+    return ", ".join(f"{_BOUNDS[name]} {_number(value)}" for name, value in bounds.items())
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
 
 
 def _port(port: Port) -> dict[str, Any]:

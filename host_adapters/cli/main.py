@@ -1,4 +1,4 @@
-"""`safelight`: the entry point. Heavy modules are imported by the commands that need them, so that help comes at once."""
+"""`safelight`: the entry point. Heavy modules are imported by the commands that need them: help comes at once."""
 
 from __future__ import annotations
 
@@ -84,7 +84,6 @@ def _usage(error: Exception) -> int:
     """Say what is wrong with the command line, in one line. (Typer and click each have a family of these.)"""
     text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
     if not text or type(error).__name__ == "NoArgsIsHelpError":
-        say(error.format_message())  # type: ignore[attr-defined]
         return WRONG_USE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "safelight"

@@ -50,7 +50,8 @@ def bench(
         return
     if name not in known:
         raise GraphError(
-            f"there is no benchmark '{name}'", remedy=did_you_mean(name, known) or f"There are: {', '.join(known)}."
+            f"there is no benchmark '{name}'",
+            remedy=did_you_mean(name, known) or f"There are: {', '.join(known) or 'none'}.",
         )
     say(f"measuring {name}{' (quick)' if quick else ''}")
     rows = importlib.import_module(f"{PACKAGE}.{name}").run(quick=quick)

@@ -28,15 +28,15 @@ def svg(graph: Graph) -> str:
         place[name] = column[name], lane
     width = (max(x for x, _ in place.values()) + 1) * (BOX_W + GAP_X) - GAP_X + 2
     height = (max(y for _, y in place.values()) + 1) * (BOX_H + GAP_Y) - GAP_Y + 2
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">']
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size}>']
     for up, down, port in nx.MultiDiGraph(graph.net).edges(keys=True):
         x0, y0 = _corner(place[up])
         x1, y1 = _corner(place[down])
         x0, y0, y1 = x0 + BOX_W, y0 + BOX_H // 2, y1 + BOX_H // 2
         middle = (x0 + x1) // 2
-        parts.append(
-            f'<path class="edge" d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}"><title>{escape(port)}</title></path>'
-        )
+        curve = f"M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}"
+        parts.append(f'<path class="edge" d="{curve}"><title>{escape(port)}</title></path>')
     for name, spot in place.items():
         x, y = _corner(spot)
         node = graph.nodes[name]

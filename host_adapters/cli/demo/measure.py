@@ -18,7 +18,8 @@ from safelight.graph.progress import Progress, Stage
 from safelight.graph.render import pull
 from safelight.host_adapters.cli.demo.documents import PITCH, STEPS, Shot
 from safelight.nodes.grain.stock import Stock, load_stock
-from safelight.nodes.io.plate_scene import GREY_STOPS, STEPS as PATCHES, chart
+from safelight.nodes.io.plate_scene import GREY_STOPS, chart
+from safelight.nodes.io.plate_scene import STEPS as PATCHES
 from safelight.nodes.measure.metrics import flicker, psnr, ssim
 from safelight.nodes.measure.microdensitometer import Microdensitometer
 

@@ -30,7 +30,8 @@ button[aria-pressed="true"] { background: #4a4a4a; color: #fff; }
 .pair .tag { position: absolute; top: 8px; background: #000a; padding: 1px 7px; border-radius: 3px; font-size: 12px; }
 .pair .tag.a { left: 8px; } .pair .tag.b { right: 8px; }
 table { border-collapse: collapse; }
-th, td { text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid #333; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid #333;
+  font-variant-numeric: tabular-nums; }
 th { color: #9a9a9a; font-weight: 500; } th:first-child, td:first-child { text-align: left; }
 code, pre { font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; color: #d6d6d6; }
 pre { background: #242424; border: 1px solid #333; padding: 10px 14px; overflow: auto; max-width: 78ch; }
@@ -159,8 +160,8 @@ def _table(measured: Measured) -> str:
     )
     return f"""<table><tr><th>step</th><th>PSNR of density, dB</th><th>SSIM of density</th><th>PSNR linear, dB</th>
 <th>flicker</th></tr>{rows}</table>
-<p class="faint">All frames as one. Density: of 500T's characteristic curves, full scale {DENSITY_PEAK:g} D; linear: full
-scale 1, unclamped, so that the lamps weigh most. Flicker: change of the mean difference from frame to frame. Regrained
+<p class="faint">All frames as one. Density: of 500T's characteristic curves, full scale {DENSITY_PEAK:g} D; linear:
+full scale 1, unclamped, so that the lamps weigh most. Flicker: change of the mean difference from frame to frame. Regrained
 is meant to differ from the truth: by 50D's grain.</p>"""
 
 
@@ -176,5 +177,5 @@ def _readings(measured: Measured) -> str:
     return f"""<table><tr><th>48 µm reading over the data sheet</th><th>R</th><th>G</th><th>B</th><th>discs</th></tr>
 {rows}</table>
 <p class="faint">A virtual microdensitometer on the chart's grey patches from {READ_STOPS[0]:+d} to {READ_STOPS[1]:+d}
-stops, corrected for the pixel grid; 1 is calibrated. A few per cent are chance: these are small patches of few frames. The second row
-also holds what Degrain left on them.</p>"""
+stops, corrected for the pixel grid; 1 is calibrated. A few per cent are chance: these are small patches of few frames. The
+second row also holds what Degrain left on them.</p>"""

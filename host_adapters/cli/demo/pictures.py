@@ -91,9 +91,7 @@ def contact_sheet(pictures: Mapping[str, Array], view: View, title: str) -> Pill
     box_w, box_h = min(232, width), min(156, height)
     gap, head, side = 8, 64, 26
     rows = [(crop, zoom) for crop in CROPS for zoom in (1, 2)]
-    sheet = Pillow.new(
-        "RGB", (side + len(columns) * (box_w + gap) + gap, head + len(rows) * (box_h + gap) + gap), GREY
-    )
+    sheet = Pillow.new("RGB", (side + len(columns) * (box_w + gap) + gap, head + len(rows) * (box_h + gap) + gap), GREY)
     draw = ImageDraw.Draw(sheet)
     draw.text((side, 10), title, fill=INK, font=font(16))
     for index, step in enumerate(columns):

@@ -90,7 +90,8 @@ def make_demo(
             f"A procedural plate of {shot.width} x {shot.height}, frames "
             f"{format_frames(range(shot.first, shot.first + shot.frames))}"
             + (f", cut at {shot.cut}" if shot.cut is not None else "")
-            + f"; seen as a window of a 4K scan, {PITCH:g} µm a pixel. The truth is known, so every step can be measured."
+            + f"; seen as a window of a 4K scan, {PITCH:g} µm a pixel."
+            + " The truth is known, so every step can be measured."
         ),
         pictures={
             str(frame): {step: data_uri(view(pixels)) for step, pixels in steps.items()}
