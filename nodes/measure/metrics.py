@@ -108,8 +108,8 @@ def shift(before: Spectrum, after: Spectrum, *, least: float = 0.45) -> tuple[fl
 
     Phase correlation (Kuglin and Hines 1975; here whitened by the square root), its highest peak refined by a matrix
     Fourier transform on a grid of 1/100 pixel (Guizar-Sicairos, Thurman, Fienup, Optics Letters 33(2), 2008), with the
-    frequencies above a quarter of the sampling rate left out, where grain and aliasing live. `least` is the height of the peak, 1 for a pure shift,
-    below which the frames are held to be of different pictures.
+    frequencies above a quarter of the sampling rate left out, where grain and aliasing live. `least` is the height of
+    the peak, 1 for a pure shift, below which the frames are held to be of different pictures.
     """
     height, width = before.shape
     if height < 8 or width < 8:

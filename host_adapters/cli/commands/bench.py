@@ -49,10 +49,8 @@ def bench(
             print("\n".join(known))
         return
     if name not in known:
-        raise GraphError(
-            f"there is no benchmark '{name}'",
-            remedy=did_you_mean(name, known) or f"There are: {', '.join(known) or 'none'}.",
-        )
+        listed = ", ".join(known) or "none"
+        raise GraphError(f"there is no benchmark '{name}'", remedy=did_you_mean(name, known) or f"There are: {listed}.")
     say(f"measuring {name}{' (quick)' if quick else ''}")
     rows = importlib.import_module(f"{PACKAGE}.{name}").run(quick=quick)
     if as_json:

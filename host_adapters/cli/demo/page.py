@@ -161,8 +161,8 @@ def _table(measured: Measured) -> str:
     return f"""<table><tr><th>step</th><th>PSNR of density, dB</th><th>SSIM of density</th><th>PSNR linear, dB</th>
 <th>flicker</th></tr>{rows}</table>
 <p class="faint">All frames as one. Density: of 500T's characteristic curves, full scale {DENSITY_PEAK:g} D; linear:
-full scale 1, unclamped, so that the lamps weigh most. Flicker: change of the mean difference from frame to frame. Regrained
-is meant to differ from the truth: by 50D's grain.</p>"""
+full scale 1, unclamped, so that the lamps weigh most. Flicker: change of the mean difference from frame to frame.
+Regrained is meant to differ from the truth: by 50D's grain.</p>"""
 
 
 def _readings(measured: Measured) -> str:
@@ -177,5 +177,5 @@ def _readings(measured: Measured) -> str:
     return f"""<table><tr><th>48 µm reading over the data sheet</th><th>R</th><th>G</th><th>B</th><th>discs</th></tr>
 {rows}</table>
 <p class="faint">A virtual microdensitometer on the chart's grey patches from {READ_STOPS[0]:+d} to {READ_STOPS[1]:+d}
-stops, corrected for the pixel grid; 1 is calibrated. A few per cent are chance: these are small patches of few frames. The
-second row also holds what Degrain left on them.</p>"""
+stops, corrected for the pixel grid; 1 is calibrated. A few per cent are chance: these are small patches of few frames.
+The second row also holds what Degrain left on them.</p>"""
