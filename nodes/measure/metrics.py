@@ -99,7 +99,9 @@ def spectrum(pixels: Pixels) -> Spectrum:
     plane = np.nan_to_num(pixels.mean(axis=0, dtype=np.float32), nan=0, posinf=0, neginf=0)
     plane = np.log2(1 + np.maximum(plane, 0) / np.float32(0.18))
     window = np.outer(_hann(plane.shape[0]), _hann(plane.shape[1])).astype(np.float32)
-    plane = (plane - plane.mean()) * window
+    plane -= plane.mean()
+    # What is left of an even picture is rounding: it has moved nowhere.
+    plane *= window if float(np.abs(plane).max(initial=0.0)) > 1e-4 else np.float32(0)
     return Spectrum(np.asarray(fft.rfft2(plane, workers=-1)), (plane.shape[0], plane.shape[1]))
 
 

@@ -202,7 +202,7 @@ SL_FN void plate_wheel(const plate_args& k, plate_rgb& out, I x, int y) {
     const float u = k.unit, radius = 176.0f * u;
     const F dx = plate_dx(k, 4, x), dy = plate_dy(k, 4, y);
     const F r = sqrt(mad(dx, dx, dy * dy));
-    if (!any(r < radius + 20.0f * u)) return;
+    if (!any(r < radius + 17.0f * u + 1.0f)) return;
     const F a = dx * k.wheel[0] + dy * k.wheel[1], b = dy * k.wheel[0] - dx * k.wheel[1];
     F spoke = abs(b);
     spoke = min(spoke, abs(mad(a, splat(0.8660254f), b * 0.5f)));
