@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from safelight.colour.config import config_for
+from safelight.colour.difference import delta_e_2000, delta_e_itp, lab
 from safelight.graph.device import Device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError, RenderError
@@ -31,7 +33,20 @@ from safelight.nodes.measure.metrics import (
     spectrum,
 )
 
-FIGURES = ("psnr", "ssim", "delta_e", "max_difference", "level")
+DISPLAY_WHITE = 100.0
+"""cd/m² that scene-linear 1.0 counts as for ΔE ITP."""
+_CPU = Device("cpu", 1)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Mean colour difference of a pair of frames."""
+
+    e2000: float
+    itp: float
+
+
+ColourMeter = Callable[[Array, Array], Colours | None]
 
 
 @dataclass
@@ -41,7 +56,7 @@ class Measured:
     frame_a: int
     frame_b: int
     figures: Figures
-    delta_e: float | None
+    colours: Colours | None
     shift_a: tuple[float, float] | None
     shift_b: tuple[float, float] | None
 
@@ -56,7 +71,8 @@ class Measured:
             "unmeasured_pixels": found.unmeasured,
             "psnr_db": _finite(found.psnr),
             "ssim": found.ssim,
-            "delta_e_2000": self.delta_e,
+            "delta_e_2000": self.colours.e2000 if self.colours is not None else None,
+            "delta_e_itp": self.colours.itp if self.colours is not None else None,
             "max_difference": found.max_difference,
             "level": found.level,
             "shift_a": self.shift_a,
@@ -73,7 +89,7 @@ class Totals:
     weights: list[int] = field(default_factory=list)
     levels: list[float] = field(default_factory=list)
     ssims: list[float] = field(default_factory=list)
-    delta_es: list[float] = field(default_factory=list)
+    colours: list[Colours] = field(default_factory=list)
     shifts_a: list[tuple[float, float] | None] = field(default_factory=list)
     shifts_b: list[tuple[float, float] | None] = field(default_factory=list)
     largest: float | None = None
@@ -98,8 +114,8 @@ class Totals:
             self.levels.append(found.level)
         if found.ssim is not None:
             self.ssims.append(found.ssim)
-        if pair.delta_e is not None:
-            self.delta_es.append(pair.delta_e)
+        if pair.colours is not None:
+            self.colours.append(pair.colours)
         if found.max_difference is not None:
             self.largest = max(self.largest or 0.0, found.max_difference)
         self.shifts_a.append(pair.shift_a)
@@ -122,7 +138,8 @@ class Totals:
             "unmeasured_pixels": self.unmeasured,
             "psnr_db": _finite(self.psnr),
             "ssim": float(np.mean(self.ssims)) if self.ssims else None,
-            "delta_e_2000": float(np.mean(self.delta_es)) if self.delta_es else None,
+            "delta_e_2000": float(np.mean([pair.e2000 for pair in self.colours])) if self.colours else None,
+            "delta_e_itp": float(np.mean([pair.itp for pair in self.colours])) if self.colours else None,
             "max_difference": self.largest,
             "flicker": flicker(self.levels),
             "jitter_a": jitter(self.shifts_a),
@@ -177,7 +194,7 @@ def compare_clips(
     memory: int = 0,
     progress: Progress,
     cancel: threading.Event | None = None,
-    delta_e: Callable[[Array, Array], float] | None = None,
+    meter: ColourMeter | None = None,
 ) -> Iterator[Measured]:
     """Yield the figures of each pair of frames, in order."""
     stage = Stage("compare", len(frames_a), progress)
@@ -192,7 +209,7 @@ def compare_clips(
             if x.shape[0] != y.shape[0]:
                 raise RenderError("A and B have different channels in this frame", frame=frame_a)
             figures = pool.submit(compare_frame, frame_a, x, y, peak)
-            colours = pool.submit(delta_e, x, y) if delta_e is not None and x.shape[0] == 3 else None
+            colours = pool.submit(meter, x, y) if meter is not None and x.shape[0] == 3 else None
             now = (spectrum(x), spectrum(y)) if x.size else None
             moved: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None)
             if before is not None and now is not None and before[0].shape == now[0].shape:
@@ -239,10 +256,28 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def colour_difference(graph: Graph, device: Device) -> Callable[[Array, Array], float] | None:
-    """Return a function that gives the mean CIE ΔE 2000 of two pictures in the working space."""
+def colour_difference(graph: Graph, device: Device) -> ColourMeter | None:
+    """Return what measures colour differences of pictures in the working space; None when the config cannot say."""
+    config = config_for(graph.settings)
     try:
-        from safelight.colour.difference import mean_delta_e_2000
-    except ImportError:
+        config.to_xyz(np.zeros((3, 1, 1), dtype=np.float32), config.working, _CPU)
+    except GraphError:
         return None
-    return lambda a, b: mean_delta_e_2000(a, b, graph.settings, device)
+
+    def measure(a: Array, b: Array) -> Colours | None:
+        good = np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0)
+        count = int(np.count_nonzero(good))
+        differs = good & (a != b).any(axis=0)
+        if not count:
+            return None
+        if not differs.any():
+            return Colours(0.0, 0.0)
+        first, second = (
+            np.asarray(config.to_xyz(np.ascontiguousarray(p[:, differs])[:, None], config.working, _CPU), np.float64)
+            for p in (a, b)
+        )
+        e2000 = delta_e_2000(lab(first), lab(second))
+        itp = delta_e_itp(first * DISPLAY_WHITE, second * DISPLAY_WHITE)
+        return Colours(float(np.nansum(e2000)) / count, float(np.nansum(itp)) / count)
+
+    return measure

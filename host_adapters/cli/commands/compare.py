@@ -36,7 +36,7 @@ def compare(
     \b
     PSNR      dB against --peak; of all frames as one in the last line
     SSIM      Wang et al. 2004, by channel
-    ΔE 2000   mean colour difference
+    ΔE        mean colour difference: CIEDE2000 with white at 1.0, ITP (BT.2124) with 1.0 as 100 cd/m²
     level     mean of A - B; flicker is how much it changes from frame to frame (RMS)
     shift     pixels the whole picture moved since the frame before; jitter is how much that changes (RMS)
     \b
@@ -88,7 +88,7 @@ def compare(
             memory=budget,
             progress=shown,
             cancel=cancel,
-            delta_e=colour_difference(graph, place),
+            meter=colour_difference(graph, place),
         ):
             totals.add(pair)
             if table is None:
@@ -106,7 +106,7 @@ class _Table:
         from rich.table import Table
 
         self._table = Table()
-        for name in ("frame", "PSNR dB", "SSIM", "ΔE 2000", "max", "level", "changed", "shift A", "shift B"):
+        for name in ("frame", "PSNR dB", "SSIM", "ΔE 2000", "ΔE ITP", "max", "level", "changed", "shift A", "shift B"):
             self._table.add_column(name, justify="right")
 
     def add(self, pair: Measured) -> None:
@@ -116,7 +116,8 @@ class _Table:
             frame,
             _text(found.psnr, ".2f"),
             _text(found.ssim, ".5f"),
-            _text(pair.delta_e, ".3f"),
+            _text(pair.colours.e2000 if pair.colours else None, ".3f"),
+            _text(pair.colours.itp if pair.colours else None, ".3f"),
             _text(found.max_difference, ".4g"),
             _text(found.level, "+.2e"),
             "identical" if found.bit_identical else f"{found.changed / found.pixels:.2%}",
@@ -134,6 +135,7 @@ class _Table:
             _text(totals.psnr, ".2f"),
             _text(data["ssim"], ".5f"),
             _text(data["delta_e_2000"], ".3f"),
+            _text(data["delta_e_itp"], ".3f"),
             _text(totals.largest, ".4g"),
             "",
             "identical" if totals.identical else f"{totals.changed / max(1, totals.pixels):.2%}",
