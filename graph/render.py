@@ -124,7 +124,7 @@ def render(
     report.warnings = graph.check()
     for warning in report.warnings:
         progress.note(warning)
-    _check_files(graph, frames)
+    check_files(graph, frames)
     budget = memory or default_budget()
     analyses = run_analyses(graph, device, budget=budget, progress=progress, cancel=cancel)
     todo = sink_targets(graph, frames)
@@ -228,7 +228,7 @@ def _open(
     return WriteBehind(name, writer, limit, written)
 
 
-def _check_files(graph: Graph, frames: Sequence[int]) -> None:
+def check_files(graph: Graph, frames: Sequence[int]) -> None:
     """Refuse two sinks on one file, and a sink on a file that is read."""
     read: dict[Path, str] = {}
     for name in graph.order:

@@ -1,0 +1,283 @@
+"""Two clips side by side, frame by frame: memory does not grow with their length."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safelight.colour.config import config_for
+from safelight.colour.difference import delta_e_2000, delta_e_itp, lab
+from safelight.graph.device import Device
+from safelight.graph.document import Document
+from safelight.graph.errors import GraphError, RenderError
+from safelight.graph.graph import Graph
+from safelight.graph.image import Array, Clip, Image, colour_planes
+from safelight.graph.progress import Progress, Stage
+from safelight.graph.render import pull
+from safelight.nodes.measure.metrics import (
+    Figures,
+    Spectrum,
+    compare_frame,
+    flicker,
+    jitter,
+    psnr,
+    shift,
+    spectrum,
+)
+
+DISPLAY_WHITE = 100.0
+"""cd/m² that scene-linear 1.0 counts as for ΔE ITP."""
+_CPU = Device("cpu", 1)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Mean colour difference of a pair of frames."""
+
+    e2000: float
+    itp: float
+
+
+ColourMeter = Callable[[Array, Array], Colours | None]
+
+
+@dataclass
+class Measured:
+    """One pair of frames."""
+
+    frame_a: int
+    frame_b: int
+    figures: Figures
+    colours: Colours | None
+    shift_a: tuple[float, float] | None
+    shift_b: tuple[float, float] | None
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data; what is infinite or has no meaning is null."""
+        found = self.figures
+        return {
+            "frame_a": self.frame_a,
+            "frame_b": self.frame_b,
+            "bit_identical": found.bit_identical,
+            "changed_pixels": found.changed,
+            "unmeasured_pixels": found.unmeasured,
+            "psnr_db": _finite(found.psnr),
+            "ssim": found.ssim,
+            "delta_e_2000": self.colours.e2000 if self.colours is not None else None,
+            "delta_e_itp": self.colours.itp if self.colours is not None else None,
+            "max_difference": found.max_difference,
+            "level": found.level,
+            "shift_a": self.shift_a,
+            "shift_b": self.shift_b,
+        }
+
+
+@dataclass
+class Totals:
+    """All pairs together; holds a few numbers a frame."""
+
+    peak: float
+    mean_squares: list[float] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
+    ssims: list[float] = field(default_factory=list)
+    colours: list[Colours] = field(default_factory=list)
+    shifts_a: list[tuple[float, float] | None] = field(default_factory=list)
+    shifts_b: list[tuple[float, float] | None] = field(default_factory=list)
+    largest: float | None = None
+    changed: int = 0
+    pixels: int = 0
+    unmeasured: int = 0
+    identical: bool = True
+    frames: int = 0
+
+    def add(self, pair: Measured) -> None:
+        """Take in one pair."""
+        found = pair.figures
+        self.frames += 1
+        self.changed += found.changed
+        self.pixels += found.pixels
+        self.unmeasured += found.unmeasured
+        self.identical &= found.bit_identical
+        if found.mean_square is not None:
+            self.mean_squares.append(found.mean_square)
+            self.weights.append(found.pixels - found.unmeasured)
+        if found.level is not None:
+            self.levels.append(found.level)
+        if found.ssim is not None:
+            self.ssims.append(found.ssim)
+        if pair.colours is not None:
+            self.colours.append(pair.colours)
+        if found.max_difference is not None:
+            self.largest = max(self.largest or 0.0, found.max_difference)
+        self.shifts_a.append(pair.shift_a)
+        self.shifts_b.append(pair.shift_b)
+
+    @property
+    def psnr(self) -> float | None:
+        """PSNR of all frames as one: from the mean of their squared differences."""
+        if not self.mean_squares:
+            return None
+        return psnr(float(np.average(self.mean_squares, weights=self.weights)), self.peak)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "frames": self.frames,
+            "bit_identical": self.identical,
+            "changed_pixels": self.changed,
+            "pixels": self.pixels,
+            "unmeasured_pixels": self.unmeasured,
+            "psnr_db": _finite(self.psnr),
+            "ssim": float(np.mean(self.ssims)) if self.ssims else None,
+            "delta_e_2000": float(np.mean([pair.e2000 for pair in self.colours])) if self.colours else None,
+            "delta_e_itp": float(np.mean([pair.itp for pair in self.colours])) if self.colours else None,
+            "max_difference": self.largest,
+            "flicker": flicker(self.levels),
+            "jitter_a": jitter(self.shifts_a),
+            "jitter_b": jitter(self.shifts_b),
+        }
+
+
+def graph_of(a: Path, b: Path, colourspace: str = "auto", *, untrusted: bool = False) -> Graph:
+    """Return a graph of two readers, `a` and `b`."""
+    text = ["safelight = 1"]
+    for name, path in (("a", a), ("b", b)):
+        text += [
+            f"[nodes.{name}]",
+            'type = "Read"',
+            f"path = {json.dumps(str(path.expanduser().absolute()))}",
+            f"colourspace = {json.dumps(colourspace)}",
+        ]
+    return Graph.from_document(Document.parse("\n".join(text)), untrusted=untrusted)
+
+
+def check_pair(graph: Graph, a: str = "a", b: str = "b") -> tuple[list[int], list[int]]:
+    """Refuse clips that cannot be compared; return the frames of both, paired by their order."""
+    one, two = graph.clip(a), graph.clip(b)
+    if (one.display.width, one.display.height) != (two.display.width, two.display.height):
+        raise GraphError(
+            f"A is {one.display.width} x {one.display.height} and B is {two.display.width} x {two.display.height}",
+            remedy="Compare pictures of one size.",
+        )
+    if len(one.frames) != len(two.frames):
+        raise GraphError(
+            f"A has {len(one.frames)} frames ({one.first} to {one.last}) and B has {len(two.frames)} "
+            f"({two.first} to {two.last})",
+            remedy="Compare clips of one length, or choose frames that both have with --frames.",
+        )
+    if len(colour_planes(one.channels)) != len(colour_planes(two.channels)) or not colour_planes(one.channels):
+        raise GraphError(
+            f"A has the channels {', '.join(one.channels)} and B has {', '.join(two.channels)}",
+            remedy="Compare pictures with the same colour channels.",
+        )
+    return list(one.frames), list(two.frames)
+
+
+def compare_clips(
+    graph: Graph,
+    frames_a: list[int],
+    frames_b: list[int],
+    *,
+    a: str = "a",
+    b: str = "b",
+    peak: float = 1.0,
+    device: Device,
+    memory: int = 0,
+    progress: Progress,
+    cancel: threading.Event | None = None,
+    meter: ColourMeter | None = None,
+) -> Iterator[Measured]:
+    """Yield the figures of each pair of frames, in order."""
+    stage = Stage("compare", len(frames_a), progress)
+    origin_a, origin_b = graph.clip(a).display, graph.clip(b).display
+    before: tuple[Spectrum, Spectrum] | None = None
+    pictures_a = pull(graph, a, "", frames_a, device=device, memory=memory // 2, cancel=cancel)
+    pictures_b = pull(graph, b, "", frames_b, device=device, memory=memory // 2, cancel=cancel)
+    # The figures of one pair run side by side: scipy's filters and transforms let go of the interpreter.
+    with ThreadPoolExecutor(max(1, device.threads)) as pool:
+        for (frame_a, image_a), (frame_b, image_b) in zip(pictures_a, pictures_b, strict=True):
+            x, y = _together(image_a, image_b, (origin_a.x0, origin_a.y0), (origin_b.x0, origin_b.y0))
+            if x.shape[0] != y.shape[0]:
+                raise RenderError("A and B have different channels in this frame", frame=frame_a)
+            figures = pool.submit(compare_frame, frame_a, x, y, peak)
+            colours = pool.submit(meter, x, y) if meter is not None and x.shape[0] == 3 else None
+            now = (spectrum(x), spectrum(y)) if x.size else None
+            moved: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None)
+            if before is not None and now is not None and before[0].shape == now[0].shape:
+                moved = (shift(before[0], now[0]), shift(before[1], now[1]))
+            before = now
+            yield Measured(
+                frame_a, frame_b, figures.result(), colours.result() if colours is not None else None, *moved
+            )
+            stage.advance(frame_a, image_a.nbytes + image_b.nbytes)
+
+
+def _together(a: Image, b: Image, origin_a: tuple[int, int], origin_b: tuple[int, int]) -> tuple[Array, Array]:
+    """Return the colour planes over the smallest window that holds both; what one of them lacks is 0 there."""
+    left_a, left_b = _colour(a), _colour(b)
+    at_a = (a.region.x0 - origin_a[0], a.region.y0 - origin_a[1])
+    at_b = (b.region.x0 - origin_b[0], b.region.y0 - origin_b[1])
+    if at_a == at_b and left_a.shape[1:] == left_b.shape[1:]:
+        return left_a, left_b
+    x0, y0 = min(at_a[0], at_b[0]), min(at_a[1], at_b[1])
+    x1 = max(at_a[0] + a.region.width, at_b[0] + b.region.width)
+    y1 = max(at_a[1] + a.region.height, at_b[1] + b.region.height)
+    made = []
+    for pixels, (x, y) in ((left_a, at_a), (left_b, at_b)):
+        whole = np.zeros((pixels.shape[0], y1 - y0, x1 - x0), dtype=np.float32)
+        whole[:, y - y0 : y - y0 + pixels.shape[1], x - x0 : x - x0 + pixels.shape[2]] = pixels
+        made.append(whole)
+    return made[0], made[1]
+
+
+def _colour(image: Image) -> Array:
+    planes = colour_planes(image.channels)
+    if planes == tuple(range(len(image.channels))):
+        return image.data
+    return np.ascontiguousarray(image.data[list(planes)])
+
+
+def left_out(clip: Clip) -> list[str]:
+    """Return the channels that are not compared."""
+    planes = colour_planes(clip.channels)
+    return [name for index, name in enumerate(clip.channels) if index not in planes]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def colour_difference(graph: Graph, device: Device) -> ColourMeter | None:
+    """Return what measures colour differences of pictures in the working space; None when the config cannot say."""
+    config = config_for(graph.settings)
+    try:
+        config.to_xyz(np.zeros((3, 1, 1), dtype=np.float32), config.working, _CPU)
+    except GraphError:
+        return None
+
+    def measure(a: Array, b: Array) -> Colours | None:
+        good = np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0)
+        count = int(np.count_nonzero(good))
+        differs = good & (a != b).any(axis=0)
+        if not count:
+            return None
+        if not differs.any():
+            return Colours(0.0, 0.0)
+        first, second = (
+            np.asarray(config.to_xyz(np.ascontiguousarray(p[:, differs])[:, None], config.working, _CPU), np.float64)
+            for p in (a, b)
+        )
+        e2000 = delta_e_2000(lab(first), lab(second))
+        itp = delta_e_itp(first * DISPLAY_WHITE, second * DISPLAY_WHITE)
+        return Colours(float(np.nansum(e2000)) / count, float(np.nansum(itp)) / count)
+
+    return measure
