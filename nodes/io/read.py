@@ -71,7 +71,7 @@ class Read(Node):
     converted, as stored: colour premultiplied by alpha in the file is converted premultiplied, and neither alpha nor
     any other channel is touched. Where no conversion takes place, floats and halfs come out with every bit they had,
     NaN payloads included. Whole-number samples of n bits become code / (2^n - 1); unsigned 32-bit EXR channels (ids)
-    keep their number. Windows, pixel aspect, timecode and every other header attribute travel along.
+    travel as their bits, which float32 can carry and Write puts back, and not as numbers. Windows, pixel aspect, timecode and every other header attribute travel along.
 
     A still's and a movie's frames are numbered from 1. A luminance/chroma EXR comes out as R, G, B; a deep one is
     refused. With `untrusted` in the settings all decoding is done in a child process with limited memory and time.

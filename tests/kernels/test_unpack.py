@@ -112,10 +112,8 @@ def test_a_view_of_a_picture_packs_like_its_copy():
     assert pack(part, "half", CPU).tobytes() == pack(part.copy(), "half", CPU).tobytes()
 
 
-def test_ids_that_float_cannot_hold_are_refused():
-    from safelight.graph.errors import RenderError
-
-    ids = np.array([[[5], [2**24]]], np.uint32)
-    assert unpack(ids, "uint32", CPU).tolist() == [[[5.0, 2.0**24]]]
-    with pytest.raises(RenderError, match="16777217"):
-        unpack(np.array([[[2**24 + 1]]], np.uint32), "uint32", CPU)
+def test_ids_travel_as_their_bits():
+    ids = np.random.default_rng(2).integers(0, 2**32, (9, 31, 2), dtype=np.uint32)
+    planes = unpack(ids, "uint32", CPU)
+    assert np.array_equal(planes.view(np.uint32), np.moveaxis(ids, 2, 0))
+    assert np.array_equal(pack(planes, "uint32", CPU), ids)

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.graph.errors import RenderError
 from safelight.graph.image import Array
 from safelight.graph.region import Region
 from safelight.nodes.kernels.launch import launch
@@ -18,11 +17,10 @@ Samples = npt.NDArray[Any]
 BITS = {"uint8": 8, "uint10": 10, "uint12": 12, "uint16": 16}
 """Significant bits of the whole-number types; all but uint8 lie in 16-bit samples, high bits first."""
 
-_KINDS = {"uint8": 0, "uint10": 1, "uint12": 1, "uint16": 1, "half": 2, "float": 3}
+_KINDS = {"uint8": 0, "uint10": 1, "uint12": 1, "uint16": 1, "half": 2, "float": 3, "uint32": 3}
 _DTYPES = {"uint8": np.uint8, "uint10": np.uint16, "uint12": np.uint16, "uint16": np.uint16, "half": np.float16,
            "float": np.float32, "uint32": np.uint32, "double": np.float64}  # fmt: skip
 _RUN = 2048  # sl::RUN in samples.h
-_MOST_EXACT = 2**24
 
 
 def dtype_of(kind: str) -> np.dtype[Any]:
@@ -34,27 +32,15 @@ def unpack(samples: Samples, kind: str, device: Device, *, out: Array | None = N
     """Turn (H, W, C) samples into (C, H, W) float32.
 
     Halfs and floats keep their value and, of NaNs, the payload; whole numbers of n bits become code / (2^n - 1);
-    `uint32` (ids) becomes the number itself; `double` is rounded to float32.
-
-    Raises
-    ------
-    RenderError
-        An id beyond 16,777,216 that float32 cannot hold: it would become another one.
+    `uint32` (ids) travels as its bits, because float32 cannot hold every number; `double` is rounded to float32.
     """
     height, width, planes = samples.shape
     result = np.empty((planes, height, width), np.float32) if out is None else out
     if not result.size:
         return result
-    if kind in ("uint32", "double"):
+    if kind == "double":
         with np.errstate(over="ignore", invalid="ignore"):
             result[...] = np.moveaxis(samples, 2, 0)
-        if kind == "uint32" and int(samples.max()) > _MOST_EXACT:
-            exact = np.moveaxis(result, 0, 2).astype(np.float64) == samples
-            if not exact.all():
-                raise RenderError(
-                    f"a whole-number channel holds {int(samples[~exact].flat[0])}, which float32 cannot hold exactly",
-                    remedy="Leave that channel out: name the ones to read in 'channels'.",
-                )
         return result
     run = max(1, _RUN // planes)
     bits = BITS.get(kind, 16)
@@ -79,15 +65,14 @@ def pack(planes: Array, kind: str, device: Device, *, isa: str | None = None) ->
 
     `float` and `half` never clamp (a half beyond 65520 is infinite) and keep NaN payloads. Whole numbers are clamped
     to 0..1 times their largest code and rounded to the nearest, halves up, without dither; NaN becomes 0. `uint10`
-    and `uint12` lie in the high bits of 16, their own high bits repeated below. `uint32` rounds the value itself.
+    and `uint12` lie in the high bits of 16, their own high bits repeated below. `uint32` takes the bits.
     """
     count, height, width = planes.shape
     out = np.empty((height, width, count), _DTYPES[kind])
     if not out.size:
         return out
-    if kind in ("uint32", "double"):
-        moved = np.moveaxis(planes, 0, 2).astype(np.float64)
-        out[...] = np.clip(np.rint(np.nan_to_num(moved)), 0, 2**32 - 1) if kind == "uint32" else moved
+    if kind == "double":
+        out[...] = np.moveaxis(planes, 0, 2)
         return out
     if planes.strides[2] != 4:
         planes = np.ascontiguousarray(planes)

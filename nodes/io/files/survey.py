@@ -97,7 +97,7 @@ def facts_of(path: Path, part: str, untrusted: bool) -> Facts:
     """Read what a frame must share with its neighbours, as cheaply as the format allows."""
 
     def make() -> Facts:
-        if path.suffix.lower() in EXR_SUFFIXES:
+        if path.suffix.lower() in EXR_SUFFIXES and not untrusted:
             exr = read_exr(path)
             chosen = exr.parts[choose_part(exr, part)]
             names = frozenset(channel.name for channel in chosen.channels)
