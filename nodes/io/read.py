@@ -145,7 +145,7 @@ class Read(Node):
         header = _first_header(params, found, settings.untrusted)
         config = _config(settings)
         space = _space(params, header, config, _first_path(found))
-        colour = "" if config.is_noop(space, config.working) else f"{space} {config.hash}"
+        colour = "" if config.is_noop(space, config.working) else f"{space} {config.fingerprint(space, config.working)}"
         if frame is None:
             return colour
         source = _source(params, found, frame)
@@ -170,7 +170,7 @@ class Read(Node):
         settings = inputs.settings
         found = survey.files_of(params.path)
         source = _source(params, found, request.frame)
-        config = _config(settings)
+        config = _config(settings, fresh=False)
         if source.path is None:
             header = _first_header(params, found, settings.untrusted)
             planes = np.zeros((len(header.channels), request.region.height, request.region.width), np.float32)
@@ -195,10 +195,10 @@ class Read(Node):
         return Image(data, header.data, header.channels, metadata).crop(request.region)
 
 
-def _config(settings: Settings) -> ColourConfig:
+def _config(settings: Settings, *, fresh: bool = True) -> ColourConfig:
     from safelight.colour.config import config_for
 
-    return config_for(settings)
+    return config_for(settings, fresh=fresh)
 
 
 def _first_path(found: Files) -> Path:

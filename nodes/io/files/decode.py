@@ -29,7 +29,7 @@ _MEND = "Copy or render that frame again."
 _LAYOUT = frozenset(
     {"oiio:subimages", "oiio:subimagename", "oiio:RowsPerChunk", "oiio:miplevels", "oiio:BitsPerSample", "compression",
      "openexr:chunkCount", "openexr:roundingmode", "openexr:lineOrder", "textureformat", "cineon:UserData",
-     "oiio:UnassociatedAlpha", "PixelAspectRatio", "XResolution", "YResolution", "ResolutionUnit", "type",
+     "PixelAspectRatio", "type",
      "openexr:dwaCompressionLevel", "version", "name", "tiff:PhotometricInterpretation", "tiff:PlanarConfiguration",
      "tiff:RowsPerStrip", "tiff:Compression", "planarconfig", "jpeg:subsampling", "dpx:UserData", "dpx:Packing",
      "dpx:EndOfLinePadding", "dpx:EndOfImagePadding", "dpx:DittoKey", "dpx:ImageDescriptor"}
