@@ -147,6 +147,10 @@ class Node:
         """Say what comes out (frames, windows, channels), for all outputs or one by one. Default: the first input's."""
         return inputs[self.inputs[0].name]
 
+    def offer(self, params: Any, settings: Settings) -> Clip | Mapping[str, Clip]:
+        """Sources only, in place of `extent`: what the files hold, looked at under the document's settings."""
+        return self.extent(params, {})
+
     def check(self, params: Any, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse early (raise SafelightError) what would fail while rendering; return warnings."""
         return ()

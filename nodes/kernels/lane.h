@@ -165,6 +165,11 @@ struct Table {  // samples of a function at low + i / scale, i = 0 .. n - 1; `pl
     float low, scale;
 };
 
+struct Raw {  // samples of a file's own type, interleaved; row y begins at p + y * row (bytes)
+    unsigned char* p;
+    long long row;
+};
+
 // Where a pixel function stands: `n` pixels from (x, y) on. EDGE says that loads must be clamped to the picture.
 template <bool EDGE>
 struct At {

@@ -41,7 +41,8 @@ def launch(device: Device, name: str, region: Region, *, reach: int = 0, isa: st
         Build to use on the CPU (`scalar`, `v2`, `v3`, `v4`, `neon`); default: the best this machine runs.
     **args:
         One value for each field of the struct after `grid`: planes for In and Out, a float32 array (n,) or
-        (planes, n) with (low, high) for Table, numbers for the rest.
+        (planes, n) with (low, high) for Table, an array of any type whose first axis counts rows for Raw, numbers for
+        the rest.
 
     Raises
     ------
@@ -68,6 +69,11 @@ def launch(device: Device, name: str, region: Region, *, reach: int = 0, isa: st
                 raise TypeError(f"kernel {name} would write {region} outside '{field.name}' {covers}")
         elif field.type == "Table":
             keep.append(_fill_table(block[field.name], value, device))
+        elif field.type == "Raw":
+            if value.ndim < 2 or value[0].size and not value[0].flags.c_contiguous:
+                raise TypeError(f"kernel {name}: the rows of '{field.name}' must be contiguous")
+            keep.append(value)
+            block[field.name]["p"], block[field.name]["row"] = _pointer(value), value.strides[0]
         else:
             block[field.name] = value
     if args:

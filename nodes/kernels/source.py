@@ -18,11 +18,13 @@ _PLANES = np.dtype(
     align=True,
 )
 _TABLE = np.dtype([("p", "<u8"), ("n", "<i4"), ("planes", "<i4"), ("low", "<f4"), ("scale", "<f4")], align=True)
+_RAW = np.dtype([("p", "<u8"), ("row", "<i8")], align=True)
 _TYPES = {
     "Grid": _GRID,
     "In": _PLANES,
     "Out": _PLANES,
     "Table": _TABLE,
+    "Raw": _RAW,
     "float": "<f4",
     "int": "<i4",
     "unsigned": "<u4",
@@ -33,7 +35,7 @@ _MEMBER = re.compile(r"(?:sl::)?(\w+)\s+([^;]+);")
 
 @dataclass(frozen=True)
 class Field:
-    """One argument: its name, the C type (In, Out, Table, float, int, unsigned), its length if an array."""
+    """One argument: its name, the C type (In, Out, Table, Raw, float, int, unsigned), its length if an array."""
 
     name: str
     type: str

@@ -1,0 +1,1 @@
+"""Picture files: sequences, headers, decoding, encoding, movies, and the child process for files nobody trusts."""

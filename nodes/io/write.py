@@ -1,0 +1,389 @@
+"""Write: pictures to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from safelight.graph.device import Device
+from safelight.graph.errors import GraphError, RenderError, SafelightError
+from safelight.graph.image import COLOUR_CHANNELS, Array, Clip, Image
+from safelight.graph.node import Inputs, Node, Request, Settings, Writer
+from safelight.graph.params import Params, param
+from safelight.graph.region import Region
+from safelight.nodes.io.files.encode import Still, write_still
+from safelight.nodes.io.files.formats import Format, channel_types, choose_compression, format_of, pick_channels
+from safelight.nodes.io.files.header import ORIGIN, frame_rate
+from safelight.nodes.io.files.landing import check_folder, free_bytes, make_folder, remove_stale, sync_folder
+from safelight.nodes.io.files.movie_out import MovieFormat, MovieWriter, movie_format
+from safelight.nodes.io.files.pixels import dtype_of
+from safelight.nodes.io.files.sequence import parse_pattern
+
+if TYPE_CHECKING:
+    from safelight.colour.config import ColourConfig
+
+_USUAL_RATE = Fraction(24)
+
+
+class WriteParams(Params):
+    """Parameters of Write."""
+
+    path: Path = param(
+        help="Files to write: plate.####.exr or plate.%04d.exr, one picture's name, or a movie's. The extension says "
+        "the format: exr, dpx, tif, png, jpg; mov, mp4, mkv, avi.",
+        kind="path",
+    )
+    colourspace: str = param(
+        "auto",
+        "Colour space of the numbers in the files. 'auto' asks the config's file rules, then leaves floating-point "
+        "files scene-linear in the working space, writes DPX as film log, the rest as sRGB.",
+        kind="colourspace",
+    )
+    datatype: Literal["auto", "half", "float", "uint8", "uint10", "uint16"] = param(
+        "auto",
+        "Type of the samples of the picture; other channels of an EXR keep the type they were read with. 'auto' keeps "
+        "the source's where the format can hold it, else half (EXR), uint10 (DPX), uint16 (TIFF, PNG), uint8 (JPEG).",
+    )
+    compression: Literal[
+        "auto", "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "lzw", "packbits"
+    ] = param("auto", "Compression of EXR or TIFF; 'auto' keeps the source's if it loses nothing, else takes zip.")
+    dwa_level: float = param(45.0, "How much dwaa and dwab may lose; 45 is visually lossless.", ge=0, le=10000)
+    quality: int = param(95, "Quality of JPEG files.", unit="%", ge=1, le=100)
+    channels: str = param("", "Channels to write, separated by commas; by default all that the format holds.")
+    codec: Literal["auto", "prores_ks", "ffv1", "libx264", "libx265", "mjpeg"] = param(
+        "auto", "Encoder of movies; 'auto' takes prores_ks (mov), libx264 (mp4), ffv1 (mkv), mjpeg (avi)."
+    )
+    pixel_format: str = param("auto", "Pixel format of movies, by FFmpeg's name (yuv422p10le, gbrp10le).")
+    rate_factor: int = param(14, "Constant rate factor of libx264 and libx265; 0 loses least.", ge=0, le=51)
+    fps: float = param(0.0, "Frames a second; 0 takes the clip's, or 24.", unit="frames/s", ge=0, le=10000)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The channels asked for; empty for all."""
+        return tuple(name.strip() for name in self.channels.split(",") if name.strip())
+
+
+class Write(Node):
+    """Write pictures: EXR, DPX, TIFF, PNG, JPEG; movies with the extra `movie`. Hands its input on unchanged.
+
+    R, G and B alone (or a lone Y) are converted from the working space to the files' colour space, as they are:
+    colour multiplied by alpha is converted so. Floats are never clamped (a half beyond 65520 becomes infinite, by
+    IEEE 754); whole numbers are clamped to 0..1 times the largest code and rounded to the nearest, without dither;
+    NaN becomes 0. EXR keeps data and display window; other formats get the display window, black where there is no
+    data. Metadata goes into the header, less what speaks of another colour space than the file's.
+
+    Each frame is written under a hidden name in its folder, forced to disk, then renamed: a file that has its name is
+    whole. What killed renders of this machine left under hidden names is removed.
+    """
+
+    id = "Write"
+    Params = WriteParams
+    sink = True
+    devices = ("cpu", "cuda")
+    scratch = 0.0
+
+    def check(self, params: WriteParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse what could not be written: format, datatype, compression, channels, folder, colour space."""
+        clip = inputs["input"]
+        target = format_of(params.path)
+        parse_pattern(params.path)
+        channels = _channels(params, clip, target)
+        movie = _check_movie(params, clip) if target is None else None
+        if target is not None:
+            _check_still(params, target)
+        check_folder(params.path.parent)
+        if params.path.is_dir():
+            raise GraphError("is a folder", file=params.path, remedy="Name the files, for instance frame.####.exr.")
+        config = _config(settings)
+        space = _space(params, config, target, clip)
+        config.is_noop(config.working, space)
+        _check_source(params, clip, self)
+        return list(_warnings(params, clip, target, movie, channels))
+
+    def fingerprint(self, params: WriteParams, frame: int | None, settings: Settings) -> str:
+        """Name the colour transform, so that frames are written again when the config changes."""
+        if frame is not None:
+            return ""
+        config = _config(settings)
+        space = config.working if params.colourspace == "auto" else config.resolve(params.colourspace)
+        return f"{space} {config.hash}"
+
+    def compute(self, params: WriteParams, request: Request, inputs: Inputs, device: Device) -> Image:
+        """Hand the input on; the frames go to `writer`."""
+        return inputs["input"].crop(request.region)
+
+    def identity(self, params: WriteParams, request: Request) -> str | None:
+        """The input, always."""
+        return "input"
+
+    def target(self, params: WriteParams, frame: int) -> Path | None:
+        """Return the file of one frame; None for a movie."""
+        if format_of(params.path) is None:
+            return None
+        pattern = parse_pattern(params.path)
+        return pattern.path(frame) if pattern else params.path
+
+    def writer(self, params: WriteParams, clip: Clip, frames: Sequence[int], settings: Settings) -> Writer:
+        """Make the folder, remove what dead renders left in it, open a movie.
+
+        Raises
+        ------
+        GraphError
+            More than one frame and no place for the number in the name; the folder cannot be written to.
+        """
+        target = format_of(params.path)
+        if target is not None and len(frames) > 1 and parse_pattern(params.path) is None:
+            raise GraphError(
+                f"{len(frames)} frames would all be written to one file",
+                file=params.path,
+                remedy=f"Give the frame number a place: {params.path.stem}.####{params.path.suffix}.",
+            )
+        make_folder(params.path.parent)
+        remove_stale(params.path.parent)
+        config = _config(settings)
+        space = _space(params, config, target, clip)
+        if target is None:
+            return _MovieFrames(params, clip, config, space)
+        return _Stills(self, params, clip, config, space, target)
+
+
+class _Stills:
+    """Writes one file for each frame."""
+
+    def __init__(
+        self, node: Write, params: WriteParams, clip: Clip, config: ColourConfig, space: str, target: Format
+    ) -> None:
+        self._node, self._params, self._clip = node, params, clip
+        self._config, self._space, self._target = config, space, target
+        self._device = Device()
+
+    def write(self, frame: int, image: Image) -> Sequence[Path]:
+        params, target, clip = self._params, self._target, self._clip
+        path = self._node.target(params, frame)
+        assert path is not None
+        channels = _channels(params, clip, target)
+        region = image.region if target.windows and image.region else clip.display
+        if target.windows and not image.region:
+            # The format has no empty data window: one black pixel stands for it.
+            region = Region.sized(1, 1, clip.display.x0, clip.display.y0)
+        planes = _frame(image, region, channels)
+        types = channel_types(target, channels, params.datatype, image.metadata)
+        planes = _encode(planes, channels, self._config, self._space, self._device)
+        origin = image.metadata.get(ORIGIN)
+        was = origin.get("colourspace") if isinstance(origin, Mapping) else None
+        still = Still(
+            planes=planes,
+            region=region,
+            display=clip.display,
+            channels=channels,
+            types=types,
+            metadata=image.metadata,
+            keep_colour=was == self._space,
+            space="" if params.colourspace == "auto" or was == self._space else self._space,
+            log=_is_log(self._space),
+            pixel_aspect=clip.pixel_aspect,
+            fps=frame_rate(params.fps) if params.fps else clip.fps,
+            compression=choose_compression(target, params.compression, types, image.metadata),
+            dwa_level=params.dwa_level,
+            jpeg_quality=params.quality,
+        )
+        try:
+            return [write_still(still, target, path, self._device)]
+        except SafelightError as error:
+            raise error.at(frame=frame, file=path) from None
+
+    def close(self) -> Sequence[Path]:
+        sync_folder(self._params.path.parent)
+        return []
+
+    def abort(self) -> None:
+        """Nothing is left: every frame lands or is removed by itself."""
+
+
+class _MovieFrames:
+    """Writes all frames into one file."""
+
+    def __init__(self, params: WriteParams, clip: Clip, config: ColourConfig, space: str) -> None:
+        self._clip, self._config, self._space = clip, config, space
+        self._device = Device()
+        notes = {
+            name.removeprefix("movie:"): str(clip.metadata[name]) for name in ("movie:timecode",) if name in clip.metadata
+        }
+        self._movie = MovieWriter(
+            params.path,
+            movie_format(params.path, params.codec, params.pixel_format, params.datatype),
+            (clip.display.width, clip.display.height),
+            _rate(params, clip) or _USUAL_RATE,
+            clip.pixel_aspect,
+            params.rate_factor,
+            _code_points(space),
+            notes,
+            self._device,
+        )
+
+    def write(self, frame: int, image: Image) -> Sequence[Path]:
+        colour = pick_channels(None, image.channels, Path())
+        planes = _encode(_frame(image, self._clip.display, colour), colour, self._config, self._space, self._device)
+        try:
+            self._movie.add(planes if len(colour) == 3 else np.repeat(planes, 3, axis=0))
+        except RenderError as error:
+            raise error.at(frame=frame) from None
+        return []
+
+    def close(self) -> Sequence[Path]:
+        return [self._movie.close()]
+
+    def abort(self) -> None:
+        self._movie.abort()
+
+
+def _config(settings: Settings) -> ColourConfig:
+    from safelight.colour.config import config_for
+
+    return config_for(settings)
+
+
+def _channels(params: WriteParams, clip: Clip, target: Format | None) -> tuple[str, ...]:
+    wanted = params.wanted
+    absent = [name for name in wanted if name not in clip.channels]
+    if absent:
+        raise GraphError(
+            f"the picture has no channel '{absent[0]}'", where="channels", remedy=f"It has {', '.join(clip.channels)}."
+        )
+    chosen = tuple(name for name in clip.channels if not wanted or name in wanted)
+    return pick_channels(target, chosen, params.path)
+
+
+def _frame(image: Image, region: Region, channels: tuple[str, ...]) -> Array:
+    """Cut or fill an image to a region and choose its channels; beyond its data there is black."""
+    data: Any = image.data
+    if not isinstance(data, np.ndarray):
+        data = data.get()
+    names = {name: index for index, name in enumerate(image.channels)}
+    if channels != image.channels:
+        data = data[[names[name] for name in channels]]
+    if region == image.region:
+        return data
+    out = np.zeros((len(channels), region.height, region.width), np.float32)
+    part = region.intersect(image.region)
+    if part:
+        to = out[:, part.y0 - region.y0 : part.y1 - region.y0, part.x0 - region.x0 : part.x1 - region.x0]
+        y, x = part.y0 - image.region.y0, part.x0 - image.region.x0
+        to[...] = data[:, y : y + part.height, x : x + part.width]
+    return out
+
+
+def _encode(planes: Array, channels: tuple[str, ...], config: ColourConfig, space: str, device: Device) -> Array:
+    """Convert R, G, B (or a lone Y, as a neutral) from the working space; everything else keeps its bits."""
+    if config.is_noop(config.working, space):
+        return planes
+    names = {name: index for index, name in enumerate(channels)}
+    colour = [names[name] for name in COLOUR_CHANNELS if name in names]
+    if len(colour) == 3:
+        made = config.convert(planes[colour], config.working, space, device)
+        if len(channels) == 3 and colour == [0, 1, 2]:
+            return made
+        planes = planes.copy()
+        planes[colour] = made
+    elif not colour and "Y" in names:
+        grey = planes[names["Y"]]
+        planes = planes.copy()
+        planes[names["Y"]] = config.convert(np.stack([grey, grey, grey]), config.working, space, device)[1]
+    else:
+        raise RenderError(f"{', '.join(channels)} cannot be converted to {space}: that takes R, G and B")
+    return planes
+
+
+def _space(params: WriteParams, config: ColourConfig, target: Format | None, clip: Clip) -> str:
+    from safelight.colour.config import default_space
+
+    if params.colourspace != "auto":
+        return config.resolve(params.colourspace)
+    if target is None:
+        return default_space(config, params.path, floating=False, log=False)
+    kind = channel_types(target, _channels(params, clip, target), params.datatype, clip.metadata)[0]
+    return default_space(config, params.path, floating=kind in ("half", "float"), log=target.name == "dpx")
+
+
+def _is_log(space: str) -> bool:
+    name = space.casefold()
+    return any(word in name for word in ("log", "cineon", "adx", "density"))
+
+
+def _rate(params: WriteParams, clip: Clip) -> Fraction | None:
+    return frame_rate(params.fps) if params.fps else clip.fps
+
+
+def _code_points(space: str) -> tuple[int, int]:
+    """Return H.273 primaries and transfer for the usual display spaces; 2 ("unspecified") for others."""
+    name = space.casefold()
+    if "709" in name or "srgb" in name:
+        return 1, 13 if "srgb" in name and "1886" not in name else 1
+    if "2020" in name or "2100" in name:
+        return 9, 16 if "pq" in name or "2084" in name else 18 if "hlg" in name else 14
+    return 2, 2
+
+
+def _check_still(params: WriteParams, target: Format) -> None:
+    if params.datatype != "auto" and params.datatype not in target.types:
+        raise GraphError(
+            f"{params.path.suffix} files cannot hold datatype {params.datatype}",
+            where="datatype",
+            remedy=f"They can hold {', '.join(target.types)}.",
+        )
+    if params.compression != "auto" and params.compression not in target.compressions:
+        raise GraphError(
+            f"{params.path.suffix} files have no compression {params.compression}",
+            where="compression",
+            remedy=f"They have {', '.join(target.compressions)}.",
+        )
+
+
+def _check_movie(params: WriteParams, clip: Clip) -> MovieFormat:
+    if params.datatype in ("half", "float"):
+        raise GraphError(f"movies cannot hold datatype {params.datatype}", where="datatype", remedy="Use uint8 or uint10.")
+    form = movie_format(params.path, params.codec, params.pixel_format, params.datatype)
+    width, height = clip.display.width, clip.display.height
+    if (form.halves[0] and width % 2) or (form.halves[1] and height % 2):
+        raise GraphError(
+            f"pixel format {form.layout} takes even sizes only, and the picture is {width}x{height}",
+            file=params.path,
+            remedy="Choose pixel_format yuv444p10le (or gbrp10le with ffv1), or crop.",
+        )
+    return form
+
+
+def _check_source(params: WriteParams, clip: Clip, node: Write) -> None:
+    origin = clip.metadata.get(ORIGIN)
+    source = origin.get("path") if isinstance(origin, Mapping) else None
+    mine = node.target(params, clip.first) or params.path
+    if source and mine.exists() and Path(source).exists() and mine.samefile(source):
+        raise GraphError(
+            "the file would overwrite its own source", file=mine, remedy="Write to another folder or under another name."
+        )
+
+
+def _warnings(
+    params: WriteParams, clip: Clip, target: Format | None, movie: MovieFormat | None, channels: tuple[str, ...]
+) -> Iterable[str]:
+    lost = [name for name in clip.channels if name not in channels]
+    if lost and not params.wanted:
+        yield f"{params.path.suffix} files do not hold the channels {', '.join(lost)}: they are left out"
+    if target is not None:
+        types = channel_types(target, channels, params.datatype, clip.metadata)
+        needed = clip.extent.area * sum(dtype_of(kind).itemsize for kind in types) * len(clip.frames)
+        standing = params.path.parent
+        while not standing.exists() and standing != standing.parent:
+            standing = standing.parent
+        free = free_bytes(standing)
+        if free is not None and needed > free:
+            yield (
+                f"{len(clip.frames)} frames take up to {needed / 1e9:.1f} GB before compression, "
+                f"and {free / 1e9:.1f} GB are free in {standing}"
+            )
+    if movie is not None and _rate(params, clip) is None:
+        yield f"nothing says how many frames a second {params.path.name} has: {_USUAL_RATE} are taken"
