@@ -13,6 +13,7 @@ import PyOpenColorIO as OCIO
 
 from safelight.colour.processor import Processor
 from safelight.colour.source import (
+    OCIO_ERRORS,
     Source,
     context_for,
     lut_files,
@@ -275,7 +276,7 @@ class ColourConfig:
     def _locate(self, name: str) -> Path | None:
         try:
             found = Path(self.context.resolveFileLocation(name))
-        except OCIO.Exception:
+        except OCIO_ERRORS:
             return None
         return found if found.is_file() else None
 

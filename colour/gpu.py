@@ -81,7 +81,7 @@ class GpuProcessor:
         try:
             self._kernel = module.get_function(FUNCTION)
             values = probes()
-            found = disagreement(cupy.asnumpy(self.apply(cupy.asarray(values))), apply_cpu(cpu, values))
+            found = disagreement(self.apply(cupy.asarray(values)).get(), apply_cpu(cpu, values))
         except cupy.cuda.compiler.CompileException as error:
             _log.warning("a colour transform goes over the CPU: its shader does not compile (%s)", str(error)[:200])
             self.exact = False

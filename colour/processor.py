@@ -49,4 +49,4 @@ class Processor:
         if self._gpu.exact:
             return self._gpu.apply(pixels)
         xp: Any = device.xp
-        return xp.asarray(apply_cpu(self._cpu, xp.asnumpy(pixels), device.threads))
+        return xp.asarray(apply_cpu(self._cpu, pixels.get(), device.threads))

@@ -26,6 +26,8 @@ STUDIO_CONFIGS = (
     "studio-config-v4.0.0_aces-v2.0_ocio-v2.5",
     "studio-config-v2.2.0_aces-v1.3_ocio-v2.4",
 )
+# In Python the second is not a kind of the first.
+OCIO_ERRORS = (OCIO.Exception, OCIO.ExceptionMissingFile)
 WHERE = "[colour]"
 KEYS = ("config", "context", "cineon")
 
@@ -146,7 +148,7 @@ def read(source: Source) -> OCIO.Config:
         )
     try:
         config = OCIO.Config.CreateFromFile(str(path))
-    except (OCIO.Exception, UnicodeDecodeError) as error:
+    except (*OCIO_ERRORS, UnicodeDecodeError) as error:
         raise GraphError(
             f"the colour config cannot be read: {reason(error)}",
             where=source.said_by,
@@ -155,7 +157,7 @@ def read(source: Source) -> OCIO.Config:
         ) from error
     try:
         config.validate()
-    except OCIO.Exception as error:
+    except OCIO_ERRORS as error:
         raise GraphError(
             f"the colour config is not valid: {reason(error)}",
             where=source.said_by,
