@@ -25,6 +25,7 @@ struct degrain_args {
     int planes, count, domain, tiles_x, rows, step, width, height;
     float toe, scale;        // scale: on the noise variance
     float agree, doubt;      // neighbours: expected square difference in variances; slope of the penalty beyond it
+    float band[12];          // mean of the spectrum in each band, for each opponent channel
     float keep[3];           // squared thresholds in variances
     float amount[3];         // how much of the grain is taken, R, G, B
 };
@@ -65,8 +66,9 @@ SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, co
             F w[4];
             const float size[4] = {1.0f / 4, 1.0f / 12, 1.0f / 20, 1.0f / 28};
             for (int b = 0; b < 4; ++b) {
-                const F excess = max(energy[b] * size[b] - noise * k.agree, splat(0.0f));
-                w[b] = noise / mad(excess, splat(k.doubt), noise);
+                const F expected = noise * k.band[c * 4 + b];
+                const F excess = max(energy[b] * size[b] - expected * k.agree, splat(0.0f));
+                w[b] = expected / mad(excess, splat(k.doubt), expected);
                 den[b] = den[b] + w[b];
             }
             for (int v = 0; v < 8; ++v)
