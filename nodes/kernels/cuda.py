@@ -11,6 +11,7 @@ from safelight.nodes.kernels.source import FOLDER, KernelSource, find
 # No contraction beyond mad(): the arithmetic of the CPU builds.
 OPTIONS = ("-std=c++17", "--fmad=false", f"-I{FOLDER}")
 BLOCK = (32, 8)
+THREADS = 128  # of one item of a block kernel
 
 
 @cache
@@ -24,6 +25,9 @@ def _kernel(name: str) -> Any:
 
 def run(source: KernelSource, block: Any, region: Region) -> None:
     """Launch on the current device and stream; `block` is the filled args struct, passed by value."""
+    if source.kind == "BLOCK":
+        _kernel(source.name)((1, region.height), (THREADS, 1), (block[()],))
+        return
     grid = (-(-region.width // BLOCK[0]), -(-region.height // BLOCK[1]))
     _kernel(source.name)(grid, BLOCK, (block[()],))
 

@@ -20,7 +20,19 @@
         if (x < k.grid.x1 && y < k.grid.y1) NAME(k, x, y);                           \
     }
 
+// Items of many threads that share memory: NAME(k, item) is run by THREADS threads of one block (one call on a CPU, in
+// lanes). A loop over columns is SL_COLUMNS; between loops that read what others wrote stands SL_SYNC.
+#define SL_COLUMNS(I, COUNT) for (int I = int(threadIdx.x); I < (COUNT); I += int(blockDim.x))
+#define SL_SYNC() __syncthreads()
+#define SL_BLOCK_KERNEL(NAME)                                                        \
+    extern "C" __global__ void NAME##_kernel(const NAME##_args k) {                  \
+        NAME(k, k.grid.y0 + int(blockIdx.y));                                        \
+    }
+
 #else
+
+#define SL_COLUMNS(I, COUNT) for (int I = 0; I < (COUNT); I += sl::LANES)
+#define SL_SYNC()
 
 #define SL_JOIN_(A, B, C) A##B##C
 #define SL_JOIN(A, B, C) SL_JOIN_(A, B, C)
@@ -55,6 +67,16 @@
         _Pragma("omp parallel for schedule(static) num_threads(g.threads) if (g.threads > 1)") \
         for (int y = g.y0; y < g.y1; ++y)                                            \
             for (int x = g.x0; x < g.x1; ++x) NAME(k, x, y);                         \
+    }
+
+// One call of NAME(k, item) for every row of the grid.
+#define SL_BLOCK_KERNEL(NAME)                                                        \
+    SL_SIZE(NAME)                                                                    \
+    SL_EXPORT void SL_JOIN(NAME, _, SL_ISA)(const NAME##_args* args) {               \
+        const NAME##_args& k = *args;                                                \
+        const sl::Grid g = k.grid;                                                   \
+        _Pragma("omp parallel for schedule(static) num_threads(g.threads) if (g.threads > 1)") \
+        for (int y = g.y0; y < g.y1; ++y) NAME(k, y);                                \
     }
 
 #endif

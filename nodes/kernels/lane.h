@@ -132,6 +132,9 @@ SL_FN int iclamp(int v, int low, int high) { return imin(imax(v, low), high); }
 
 // Sum over lanes. Exact, hence the same for every width, only while all partial sums are whole numbers under 2^24.
 SL_FN float hsum(F v) {
+#if SL_LANES == 16 && defined(__AVX512F__)
+    return _mm512_reduce_add_ps(v);
+#endif
     float sum = 0;
     for (int i = 0; i < LANES; ++i) sum += lane(v, i);
     return sum;

@@ -1,0 +1,354 @@
+"""Degrain: grain and noise taken out of a plate, along the motion, by what the noise is known or measured to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from safelight.graph.device import Device
+from safelight.graph.errors import GraphError
+from safelight.graph.image import Clip, Image, colour_planes
+from safelight.graph.node import Inputs, Node, Port, Request, Settings
+from safelight.graph.params import Params, param
+from safelight.graph.region import Region
+from safelight.nodes.grain.domain import CODE, TOE, Domain
+from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.kernels.launch import launch
+from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
+
+BORDER = 8
+TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
+ROWS, STEP = 64, 2
+SEARCH_SCALE = {"log": 200.0, "linear": 2048.0}  # steps of the search luma for each unit of the domain
+SCRATCH = 144 * (8 * (3 + 8 + 1 + 6) + 4)  # floats an item needs on a CUDA device
+
+# Tuned on pans, parallax and still shots with white noise of 4 to 25 codes and 500T grain.
+AGREE, DOUBT = 2.0, 3.0
+KEEP_GREY, KEEP_COLOUR = 4.0, 6.0
+
+
+class DegrainParams(Params):
+    """Parameters of Degrain."""
+
+    strength: float = param(
+        1.0,
+        "How much of the grain is taken: 1 is what the noise is measured to be; below 1 some of it is left as it is, "
+        "above 1 the noise is thought to be that much stronger.",
+        ge=0,
+        le=4,
+    )
+    radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
+    noise: Literal["auto", "manual"] = param(
+        "auto", "auto: sigma and spectrum are measured on the whole shot. manual: white noise of `sigma`."
+    )
+    sigma: float = param(
+        0.1,
+        "Standard deviation of the noise for `manual`, in units of the domain: stops for log, plate values for linear.",
+        ge=0,
+    )
+    domain: Domain = param(
+        "log",
+        "log: for scene-linear plates, stops above a toe of 0.01. linear: plate values as they are, for material that "
+        "is already log or display-referred.",
+    )
+    smoothness: float = param(
+        0.01, "Price of a motion vector that differs from its neighbours', against the noise.", ge=0, le=1
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One frame, ready: for each group of planes that is worked on together, the encoded planes and their pyramid."""
+
+    region: Region
+    planes: tuple[Any, ...]
+    pyramids: tuple[Pyramid, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(int(p.nbytes) for p in self.planes) + sum(p.nbytes for p in self.pyramids)
+
+
+def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return the planes that are worked on together: R, G, B; otherwise each colour plane by itself."""
+    found = colour_planes(channels)
+    return (found,) if len(found) == 3 else tuple((plane,) for plane in found)
+
+
+def _work(region: Region) -> Region:
+    """Return the area the kernels work on: the picture, mirrored beyond its edges."""
+    tiles = -(-region.width // TILE)
+    width = max(-(-(region.width + 2 * BORDER) // 8) * 8, (tiles - 1) * TILE + WIDE)
+    height = -(-(region.height + 2 * BORDER) // 8) * 8
+    return Region.sized(width, height, region.x0 - BORDER, region.y0 - BORDER)
+
+
+def _mirror(array: Any, width: int, height: int, xp: Any) -> None:
+    """Fill the border around a picture at (BORDER, BORDER) with its reflection."""
+    for axis, size in ((2, width), (1, height)):
+        total = array.shape[axis]
+        source = xp.asarray(np.pad(np.arange(size), (BORDER, total - BORDER - size), mode="symmetric") + BORDER)
+        for part in (slice(0, BORDER), slice(BORDER + size, total)):
+            if axis == 2:
+                array[:, :, part] = array[:, :, source[part]]
+            else:
+                array[:, part] = array[:, source[part]]
+
+
+def _filled(planes: Any, xp: Any) -> Any:
+    """Return the planes with each value that is not finite replaced by the mean of the nearest finite ones, for the
+    filter alone to see."""
+    good = xp.isfinite(planes)
+    if bool(good.all()):
+        return planes
+    values = xp.where(good, planes, np.float32(0))
+    for _ in range(max(planes.shape[1:])):
+        if bool(good.all()):
+            break
+        padded = xp.pad(values, ((0, 0), (1, 1), (1, 1)))
+        known = xp.pad(good, ((0, 0), (1, 1), (1, 1)))
+        h, w = planes.shape[1:]
+        total, count = xp.zeros_like(values), xp.zeros_like(values)
+        for j in range(3):
+            for i in range(3):
+                total += padded[:, j : j + h, i : i + w]
+                count += known[:, j : j + h, i : i + w]
+        reached = ~good & (count > 0)
+        if not bool(reached.any()):
+            break
+        values = xp.where(reached, total / xp.maximum(count, np.float32(1)), values)
+        good = good | reached
+    return values
+
+
+class Degrain(Node):
+    """Take the grain out of a plate.
+
+    Output `image` is the plate without its grain, `grain` what was taken: plate − image, in the plate's own light, so
+    that image + grain gives the plate. The sum is exact for half-float plates, and for float plates wherever plate and
+    image do not differ by more than a factor of about two; elsewhere it is right to the last place of the larger.
+
+    Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
+    before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
+    bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
+    over a pixel are averaged. Frames beyond a cut are never used. Values may be negative and have no upper limit.
+    Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
+    and zero in `grain`.
+
+    References: Hasinoff et al. 2016 (burst photography: robust merge in frequency), Dabov et al. 2007 (sparse 3-D
+    collaborative filtering: aggregation), Orchard and Sullivan 1994 (overlapped motion compensation).
+    """
+
+    id = "Degrain"
+    outputs = (
+        Port("image", "The plate without its grain."),
+        Port("grain", "What was taken: image + grain is the plate."),
+    )
+    Params = DegrainParams
+    tileable = False
+    scratch = 11.0
+
+    def check(self, params: DegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse clips that hold no picture."""
+        clip = inputs["input"]
+        if not colour_planes(clip.channels):
+            raise GraphError(
+                f"there is no R, G, B or Y among the channels {', '.join(clip.channels)}",
+                where="input 'input'",
+                remedy="Feed a picture; mattes and depth have no grain.",
+            )
+        if 0 < len(clip.frames) <= params.radius and params.strength > 0:
+            return (f"the clip has {len(clip.frames)} frames: fewer than radius {params.radius} asks for are used",)
+        return ()
+
+    def reach(self, params: DegrainParams) -> tuple[int, int]:
+        """Ask for `radius` frames before and after; none at strength 0."""
+        return (params.radius if params.strength > 0 else 0), 0
+
+    def prepare(self, params: DegrainParams, port: str, image: Image, device: Device) -> Prepared:
+        """Encode one frame and build its search pyramid."""
+        xp = device.xp
+        region = image.region
+        work = _work(region)
+        planes, pyramids = [], []
+        for group in _groups(image.channels):
+            # One view where the planes lie in order, as they nearly always do.
+            ordered = group == tuple(range(group[0], group[0] + len(group)))
+            source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
+            source = _filled(source, xp)
+            coded = xp.empty((len(group), work.height, work.width), dtype=np.float32)
+            luma = xp.empty((1, work.height, work.width), dtype=np.float32)
+            launch(
+                device,
+                "degrain_encode",
+                region,
+                **{"in": (source, region)},
+                out=(coded, work),
+                luma=(luma, work),
+                curve=(np.zeros(2), (0, 1)),
+                planes=len(group),
+                domain=CODE[params.domain],
+                per_toe=1 / TOE,
+                search_scale=SEARCH_SCALE[params.domain],
+            )
+            _mirror(coded, region.width, region.height, xp)
+            _mirror(luma, region.width, region.height, xp)
+            planes.append(coded)
+            pyramids.append(pyramid(luma, device, reach=24 * max(1, params.radius)))
+        return Prepared(region, tuple(planes), tuple(pyramids))
+
+    def compute(self, params: DegrainParams, request: Request, inputs: Inputs, device: Device) -> Mapping[str, Image]:
+        """Find, move, compare, shrink, add up: see the kernels `motion_search`, `motion_compensate`, `degrain`."""
+        plate = inputs["input"]
+        xp = device.xp
+        groups = _groups(plate.channels)
+        noise = self._noise(params, inputs, sum(len(group) for group in groups))
+        if params.strength == 0 or noise.silent or not plate.region:
+            return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
+        centre: Prepared = inputs.prepared("input", request.frame)
+        others = [
+            inputs.prepared("input", frame)
+            for frame in inputs.frames("input")
+            if frame != request.frame and abs(frame - request.frame) <= params.radius
+        ]
+        others = [other for other in others if other.region == plate.region]
+        image, grain = xp.empty_like(plate.data), xp.zeros_like(plate.data)
+        if sum(len(group) for group in groups) < len(plate.channels):
+            image[...] = plate.data
+        first = 0
+        for index, group in enumerate(groups):
+            part = Noise(
+                noise.low, noise.high, noise.sigma[first : first + len(group)], noise.spectrum[first : first + len(group)]
+            )
+            first += len(group)
+            self._group(params, part, plate, group, index, centre, others, image, grain, device)
+        return {"image": plate.with_data(image), "grain": plate.with_data(grain)}
+
+    def _group(
+        self,
+        params: DegrainParams,
+        noise: Noise,
+        plate: Image,
+        group: tuple[int, ...],
+        index: int,
+        centre: Prepared,
+        others: Sequence[Prepared],
+        image: Any,
+        grain: Any,
+        device: Device,
+    ) -> None:
+        """Work on planes that belong together."""
+        xp = device.xp
+        n = len(group)
+        region, work = plate.region, _work(plate.region)
+        moved = xp.empty((max(1, n * len(others)), work.height, work.width), dtype=np.float32)
+        grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[params.domain]
+        for i, other in enumerate(others):
+            vectors = search(
+                centre.pyramids[index], other.pyramids[index], device, noise=grey, smoothness=params.smoothness
+            )
+            compensate(other.planes[index], quarter(vectors, device), device, out=moved[n * i : n * (i + 1)])
+        ordered = group == tuple(range(group[0], group[0] + n))
+        start = group[0]
+        source = plate.data[start : start + n] if ordered else plate.data[list(group)]
+        clean = image[start : start + n] if ordered else xp.empty_like(source)
+        taken = grain[start : start + n] if ordered else xp.empty_like(source)
+        spectrum = noise.spectrum.reshape(n, 64)
+        items = -(-region.width // TILE) * -(-region.height // ROWS)
+        cuda = device.kind == "cuda"
+        scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
+        launch(
+            device,
+            "degrain",
+            Region.sized(1, items),
+            **{"in": (source, region)},
+            centre=(centre.planes[index], work),
+            others=(moved, work),
+            image=(clean, region),
+            grain=(taken, region),
+            scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
+            variance=(noise.sigma**2, (noise.low, noise.high)),
+            spectrum=(spectrum, (0, 1)),
+            uncurve=(np.zeros(2), (0, 1)),
+            planes=n,
+            count=len(others),
+            domain=CODE[params.domain],
+            tiles_x=-(-region.width // TILE),
+            rows=ROWS,
+            step=STEP,
+            width=region.width,
+            height=region.height,
+            toe=TOE,
+            scale=max(1.0, params.strength) ** 2,
+            agree=AGREE,
+            doubt=DOUBT,
+            band=_band_means(spectrum),
+            keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
+            amount=[min(1.0, params.strength)] * 3,
+        )
+        if not ordered:
+            image[list(group)], grain[list(group)] = clean, taken
+
+    def _noise(self, params: DegrainParams, inputs: Inputs, planes: int) -> Noise:
+        if params.noise == "manual":
+            return Noise.white([params.sigma] * planes)
+        if inputs.analysis is None:
+            raise RuntimeError("Degrain with noise = auto was given no analysis")
+        return Noise.from_data(inputs.analysis["noise"])
+
+    # --- the shot's noise ------------------------------------------------------------------------------------------
+
+    def wants_analysis(self, params: DegrainParams) -> bool:
+        """Measure the noise unless it is given."""
+        return params.noise == "auto" and params.strength > 0
+
+    def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
+        """Measure again only when the domain changes."""
+        return {"domain": params.domain}
+
+    def analysis_requests(self, params: DegrainParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
+        """Look at up to eight frames, spread over the shot."""
+        clip = clips["input"]
+        count = len(clip.frames)
+        chosen = sorted({clip.first + round(i * (count - 1) / 7) for i in range(8)}) if count else []
+        return [Request(frame, clip.extent_at(frame)) for frame in chosen]
+
+    def analyse(
+        self, params: DegrainParams, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
+    ) -> Mapping[str, Any]:
+        """Measure sigma against level, and spectrum, for each channel."""
+        channels: tuple[str, ...] = ()
+        frames: list[int] = []
+
+        def planes() -> Iterable[Any]:
+            nonlocal channels
+            for number, image in images:
+                found = colour_planes(image.channels)
+                channels = tuple(image.channels[plane] for plane in found)
+                frames.append(number)
+                yield device.download(image).data[list(found)]
+
+        noise = estimate(planes(), params.domain)
+        unit = {"log": "stops", "linear": "plate values"}[params.domain]
+        middle = noise.sigma[:, noise.sigma.shape[1] // 2]
+        note = (
+            "no noise found: nothing will be taken"
+            if noise.silent
+            else "sigma at the middle level: "
+            + ", ".join(f"{name} {value:.4g}" for name, value in zip(channels, middle, strict=False))
+            + f" {unit}"
+        )
+        return {"note": note, "frames": frames, "channels": list(channels), "noise": noise.as_data()}
+
+
+def _band_means(spectrum: Any) -> Any:
+    """Return the mean of each channel's spectrum in the kernel's four bands, (12,)."""
+    u, v = np.meshgrid(np.arange(8), np.arange(8))
+    band = np.maximum(u, v).ravel() // 2
+    means = np.ones((3, 4))
+    means[: len(spectrum)] = [[row[band == b].mean() for b in range(4)] for row in spectrum]
+    return means.ravel()

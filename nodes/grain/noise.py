@@ -1,0 +1,190 @@
+"""Noise of a plate, measured from itself: strength against level for each channel, and spectrum.
+
+Blocks of 8 × 8 pixels are sorted by level. In each class the calmest are found by one half of their DCT coefficients
+and measured by the other half, and the other way round, so that choosing them does not make the noise look weaker.
+Texture can only raise a class, so the curve through the classes leans to the lower ones (asymmetric least squares,
+Eilers and Boelens 2005). Selecting flat blocks by rank: Pyatykh et al. 2013; Ponomarenko et al. 2007.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.fft import dctn
+
+from safelight.nodes.grain.domain import OPPONENT, Domain, encode
+
+Floats = npt.NDArray[np.float64]
+
+SAMPLES = 64
+"""Samples of a sigma curve."""
+
+_U, _V = np.meshgrid(np.arange(8), np.arange(8))
+_HALVES = ((_U + _V) % 2 == 1, ((_U + _V) % 2 == 0) & (_U + _V > 0))
+_SHARE = 0.1  # of a class's blocks: the calmest
+_FALL = {1: 1.3, 2: 1.5}
+_FEWEST = 24  # blocks a class must measure
+_SILENT = {"log": 2e-3, "linear": 1e-4}  # sigma below which there is nothing to take
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of a plate in a working domain.
+
+    `sigma` (C, SAMPLES) over levels from `low` to `high`; `spectrum` (C, 8, 8): variance of each DCT coefficient of
+    each opponent channel (of the plane itself where there is one), against what `sigma` says of white noise.
+    """
+
+    low: float
+    high: float
+    sigma: Floats
+    spectrum: Floats
+    measured: bool = True
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether there is no noise."""
+        return bool(np.all(self.sigma <= 0))
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data, rounded for a person."""
+        return {
+            "low": round(self.low, 6),
+            "high": round(self.high, 6),
+            "sigma": [[float(f"{v:.5g}") for v in row] for row in self.sigma],
+            "spectrum": [[float(f"{v:.4g}") for v in plane.ravel()] for plane in self.spectrum],
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Noise:
+        """Read what `as_data` gave."""
+        spectrum = np.asarray(data["spectrum"], np.float64)
+        return cls(data["low"], data["high"], np.asarray(data["sigma"], np.float64), spectrum.reshape(-1, 8, 8))
+
+    @classmethod
+    def white(cls, sigma: Sequence[float]) -> Noise:
+        """Return white noise of one sigma for each channel, the same at every level."""
+        values = np.repeat(np.asarray(sigma, np.float64)[:, None], SAMPLES, axis=1)
+        return cls(0.0, 1.0, values, np.ones((len(sigma), 8, 8)))
+
+
+def _blocks(plane: Floats) -> Floats:
+    h, w = plane.shape[0] // 8 * 8, plane.shape[1] // 8 * 8
+    return plane[:h, :w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+
+
+def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floats:
+    """Return a smooth curve through points, leaning below them."""
+    n = len(at)
+    nearest = np.clip(np.searchsorted(at, levels), 1, n - 1)
+    f = np.clip((levels - at[nearest - 1]) / (at[nearest] - at[nearest - 1]), 0, 1)
+    basis = np.zeros((len(levels), n))
+    basis[np.arange(len(levels)), nearest - 1] = 1 - f
+    basis[np.arange(len(levels)), nearest] = f
+    bend = np.diff(np.eye(n), 2, axis=0)
+    slope = np.diff(np.eye(n), axis=0)
+    stiff = 4000 * bend.T @ bend + 1e-3 * slope.T @ slope
+    lean = np.ones(len(levels))
+    curve = np.full(n, np.average(values, weights=weights))
+    for _ in range(30):
+        scaled = basis * (weights * lean)[:, None]
+        curve = np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values)
+        lean = np.where(values > basis @ curve, 0.04, 0.96)
+    return np.asarray(curve)
+
+
+def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise:
+    """Measure the noise of a plate.
+
+    Parameters
+    ----------
+    frames:
+        Pictures (1 or 3, H, W), plate values. Values that are not finite, and blocks that touch the plate's smallest
+        or largest value (clipped), are left out.
+
+    Returns
+    -------
+    Noise; silent (sigma 0) where the plate has none or is too small to tell (under 24 usable blocks).
+    """
+    encoded: list[Floats] = []
+    opposed: list[Floats] = []
+    for frame in frames:
+        values = encode(np.where(np.isfinite(frame), frame, np.nan), domain)
+        planes = np.stack([_blocks(plane) for plane in values], axis=1)
+        ends = np.nanmin(values, axis=(1, 2)), np.nanmax(values, axis=(1, 2))
+        clipped = [(planes == end[None, :, None, None]).sum((2, 3)).max(1) > 1 for end in ends]
+        good = np.isfinite(planes).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
+        encoded.append(planes[good])
+        mixed = np.einsum("ij,njyx->niyx", OPPONENT, planes[good]) if planes.shape[1] == 3 else planes[good]
+        opposed.append(mixed)
+    blocks = np.concatenate(encoded)
+    channels = blocks.shape[1]
+    quiet = Noise(0.0, 1.0, np.zeros((channels, SAMPLES)), np.ones((channels, 8, 8)))
+    if len(blocks) < _FEWEST:
+        return quiet
+    levels = blocks.mean((2, 3))
+    power = dctn(blocks, axes=(2, 3), norm="ortho") ** 2
+    low, high = float(np.percentile(levels, 0.2)), float(np.percentile(levels, 99.8))
+    high = max(high, low + 1e-3)
+    at = np.linspace(low, high, SAMPLES)
+    sigma = np.zeros((channels, SAMPLES))
+    for c in range(channels):
+        points = _classes(levels[:, c], power[:, c])
+        if points is None:
+            return quiet
+        centre, variance, count = points
+        floor = _SILENT[domain] ** 2 * 1e-2
+        sigma[c] = np.exp(0.5 * _smooth(centre, np.log(np.maximum(variance, floor)), count, at))
+    expected = np.stack([np.interp(levels[:, c], at, sigma[c]) ** 2 for c in range(channels)], axis=1)
+    spectrum = _spectrum(np.concatenate(opposed), expected)
+    # Texture never fills the highest frequencies of the calmest blocks: what they hold is noise, or nothing.
+    if np.median(sigma) * np.sqrt(spectrum[0, 5:, 5:].mean()) < _SILENT[domain]:
+        return quiet
+    return Noise(low, high, sigma, spectrum)
+
+
+def _classes(level: Floats, power: Floats) -> tuple[Floats, Floats, Floats] | None:
+    """Return level, variance and weight of each class of blocks."""
+    order = np.argsort(level, kind="stable")
+    size = max(int(_FEWEST / _SHARE), len(order) // 24)
+    rows = []
+    for start in range(0, max(1, len(order) - size // 2), size):
+        chosen = order[start : start + size]
+        keep = max(min(_FEWEST, len(chosen)), int(len(chosen) * _SHARE))
+        found = []
+        for judge, measure in (_HALVES, _HALVES[::-1]):
+            calm = chosen[np.argsort(power[chosen][:, judge].sum(1), kind="stable")[:keep]]
+            found.append(np.mean(power[calm][:, measure]))
+        rows.append((float(level[chosen].mean()), float(np.mean(found)), float(len(chosen))))
+    if not rows:
+        return None
+    table = np.asarray(rows)
+    return table[:, 0], table[:, 1], table[:, 2] / table[:, 2].max()
+
+
+def _spectrum(blocks: Floats, expected: Floats) -> Floats:
+    """Return each opponent channel's variance for each coefficient, against what the sigma curves predict."""
+    channels = blocks.shape[1]
+    mix = OPPONENT**2 if channels == 3 else np.eye(channels)
+    power = dctn(blocks, axes=(2, 3), norm="ortho") ** 2 / (expected @ mix.T)[:, :, None, None]
+    spectrum = np.ones((channels, 8, 8))
+    keep = max(_FEWEST, int(len(blocks) * _SHARE))
+    grey = power.mean(1)
+    for judge, measure in (_HALVES, _HALVES[::-1]):
+        # One choice for all channels: what is flat in grey is flat.
+        calm = np.argsort(grey[:, judge].sum(1), kind="stable")[:keep]
+        # The median passes over the few blocks with a gradient or an edge; 0.4549 is that of a squared normal number.
+        spectrum[:, measure] = np.median(power[calm][:, :, measure], axis=0) / 0.4549
+    # Shading lifts the lowest frequencies. No grain cloud or lens at a sane pitch falls faster than this.
+    for low in (2, 1):
+        cap = _FALL[low] * spectrum[:, low + 1, :]
+        spectrum[:, low, :] = np.minimum(spectrum[:, low, :], cap)
+        spectrum[:, :, low] = np.minimum(spectrum[:, :, low], _FALL[low] * spectrum[:, :, low + 1])
+    spectrum[:, 0, 1:] = np.minimum(spectrum[:, 0, 1:], 1.15 * spectrum[:, 1, 1:])
+    spectrum[:, 1:, 0] = np.minimum(spectrum[:, 1:, 0], 1.15 * spectrum[:, 1:, 1])
+    spectrum[:, 0, 0] = 1.1 * np.maximum(spectrum[:, 0, 1], spectrum[:, 1, 0])
+    return np.clip(spectrum, 1e-4, 6.0)
