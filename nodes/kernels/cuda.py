@@ -14,12 +14,16 @@ BLOCK = (32, 8)
 THREADS = 128  # of one item of a block kernel
 
 
+def translation_unit(source: KernelSource) -> str:
+    """Return what the compiler is given: the file as it stands, in a namespace, so that CUDA's own min and abs give way."""
+    return f'namespace cuda_build {{\n#include "{source.path.relative_to(FOLDER).as_posix()}"\n}}\n'
+
+
 @cache
 def _kernel(name: str) -> Any:
     import cupy
 
-    source = find(name)
-    module = cupy.RawModule(code=source.path.read_text(encoding="utf-8"), options=OPTIONS, backend="nvrtc")
+    module = cupy.RawModule(code=translation_unit(find(name)), options=OPTIONS, backend="nvrtc")
     return module.get_function(f"{name}_kernel")
 
 
@@ -39,8 +43,7 @@ def compile_only(name: str, architecture: str = "sm_90") -> bytes:
     """
     from cupy_backends.cuda.libs import nvrtc
 
-    source = find(name)
-    program = nvrtc.createProgram(source.path.read_text(encoding="utf-8"), f"{name}.cu", (), ())
+    program = nvrtc.createProgram(translation_unit(find(name)), f"{name}.cu", (), ())
     try:
         try:
             nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={architecture}"))

@@ -1,6 +1,6 @@
 // Working domains of the grain nodes and the opponent axes.
 #pragma once
-#include "../math.h"
+#include "../elementary.h"
 
 namespace sl {
 

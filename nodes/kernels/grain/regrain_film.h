@@ -1,6 +1,6 @@
 // Light to density, grain, and back: the density map of one film layer (safelight.colour.density: Curve, CurveTables).
 #pragma once
-#include "math.h"
+#include "elementary.h"
 
 namespace sl {
 

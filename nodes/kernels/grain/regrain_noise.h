@@ -3,7 +3,7 @@
 // References: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox-4x32-10);
 // Box and Muller 1958; sine and cosine polynomials: Moshier, Cephes (sinf, cosf).
 #pragma once
-#include "math.h"
+#include "elementary.h"
 
 namespace sl {
 

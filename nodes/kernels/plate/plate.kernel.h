@@ -4,7 +4,7 @@
 // pixels wide (aliased energy under 0.1 %); edges are box-filtered coverage.
 // References: hash finaliser after Wellons' search (lowbias32); B-splines after Unser 1999.
 #include "driver.h"
-#include "math.h"
+#include "elementary.h"
 
 struct plate_args {
     sl::Grid grid;

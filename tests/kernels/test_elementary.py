@@ -17,7 +17,7 @@ SOURCE = """
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-#include "math.h"
+#include "elementary.h"
 extern "C" void evaluate(const float* in, float* out, int n, int which) {
     using namespace sl;
     for (int i = 0; i < n; i += LANES) {
