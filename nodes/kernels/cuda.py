@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,16 @@ THREADS = 128  # of one item of a block kernel
 
 
 def translation_unit(source: KernelSource) -> str:
-    """Return what the compiler is given: the file as it stands, in a namespace, so that CUDA's own min and abs give way."""
-    return f'namespace cuda_build {{\n#include "{source.path.relative_to(FOLDER).as_posix()}"\n}}\n'
+    """Return what the compiler is given: the file as it stands, in a namespace so that CUDA's own min and abs give way,
+    and a digest of all headers, since CuPy's cache on disk does not look into what is included."""
+    file = source.path.relative_to(FOLDER).as_posix()
+    return f'// {_headers()}\nnamespace cuda_build {{\n#include "{file}"\n}}\n'
+
+
+@cache
+def _headers() -> str:
+    files = sorted(FOLDER.rglob("*.h"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 @cache

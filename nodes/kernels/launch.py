@@ -70,7 +70,7 @@ def launch(device: Device, name: str, region: Region, *, reach: int = 0, isa: st
         elif field.type == "Table":
             keep.append(_fill_table(block[field.name], value, device))
         elif field.type == "Raw":
-            if value.ndim < 2 or value[0].size and not value[0].flags.c_contiguous:
+            if value.ndim < 2 or (value[0].size and not value[0].flags.c_contiguous):
                 raise TypeError(f"kernel {name}: the rows of '{field.name}' must be contiguous")
             keep.append(value)
             block[field.name]["p"], block[field.name]["row"] = _pointer(value), value.strides[0]

@@ -42,7 +42,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "channels", [("R", "G", "B"), ("R", "G", "B", "A"), ("A", "B", "G", "R"), ("Z", "R", "id", "G", "B"), ("r", "g", "b")]
+    "channels",
+    [("R", "G", "B"), ("R", "G", "B", "A"), ("A", "B", "G", "R"), ("Z", "R", "id", "G", "B"), ("r", "g", "b")],
 )
 def test_colour_is_converted_and_the_rest_keeps_its_bits(channels: tuple[str, ...]) -> None:
     image = picture(channels)
