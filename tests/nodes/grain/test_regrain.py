@@ -1,19 +1,24 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from safelight.graph.device import Device, choose_device
+from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
+from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
+from safelight.graph.render import pull
 from safelight.nodes.grain.regrain import TILE, Regrain, RegrainParams, film, film_layers, pitch_of
 from safelight.nodes.grain.spectrum import pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels import cuda
 from safelight.nodes.kernels.launch import isas
+from tests.graph.toys import toys
 from tests.stand_ins import cupy_like
 
 
@@ -177,6 +182,32 @@ def test_the_pitch_is_the_formats_width_over_the_display_window():
     assert pitch_of(RegrainParams(), clip) == pytest.approx(24890 / 4096)
     assert pitch_of(RegrainParams(format="super16"), clip) == pytest.approx(12520 / 4096)
     assert pitch_of(RegrainParams(pitch=6), clip) == 6
+
+
+@pytest.mark.parametrize("tile", [16, 33])
+def test_in_a_graph_tile_by_tile(tile):
+    registry = toys()
+    registry.add(Regrain)
+    text = """
+safelight = 1
+[nodes.plate]
+type = "Noise"
+width = 70
+height = 50
+frames = 3
+x0 = -4
+[nodes.grained]
+type = "Regrain"
+stock = "250D"
+input = "plate"
+"""
+    graph = Graph.from_document(Document.parse(text, Path()), registry)
+    whole, cut = (
+        dict(pull(graph, "grained", "image", [1, 2, 3], device=Device("cpu", 2), tile=size)) for size in (0, tile)
+    )
+    for frame in (1, 2, 3):
+        np.testing.assert_array_equal(cut[frame].data, whole[frame].data)
+    assert np.abs(whole[1].data - whole[2].data).max() > 0
 
 
 @pytest.mark.skipif("scalar" not in isas(), reason="the stand-in runs the scalar build")
