@@ -145,7 +145,7 @@ def read_samples(path: Path, part: str = "", channels: Sequence[str] = ()) -> tu
             header, block = read_luma_chroma(path, exr)
             return select(header, [block], channels, path)
     elif path.suffix.lower() == ".png":
-        _check_png(path)
+        check_png(path)
     source, spec = _open(path, index)
     try:
         header = _header(source, spec, path)
@@ -226,8 +226,14 @@ def _open(path: Path, part: int) -> tuple[Any, Any]:
     return source, spec
 
 
-def _check_png(path: Path) -> None:
-    """Walk the chunks of a PNG and their checksums: its decoder writes to the terminal what it finds wrong."""
+def check_png(path: Path) -> None:
+    """Walk the chunks of a PNG and their checksums: its decoder writes to the terminal what it finds wrong.
+
+    Raises
+    ------
+    RenderError
+        The file is cut off, or a chunk is not what its checksum says.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
