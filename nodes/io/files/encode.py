@@ -199,5 +199,5 @@ def _attributes(spec: Any, still: Still, target: Format) -> None:
             spec.attribute(name, value)
     if still.fps is not None:
         rate = (still.fps.numerator, still.fps.denominator)
-        if still.metadata.get("FramesPerSecond") != rate:
-            spec.attribute("FramesPerSecond", library.TypeDesc("rational"), rate)
+        if still.metadata.get("framesPerSecond") != rate:
+            spec.attribute("framesPerSecond", library.TypeDesc("rational"), rate)

@@ -171,7 +171,7 @@ def header_file(make_file, path, extra=None):
     attributes = {
         "smpte:TimeCode": (types("timecode"), (0x01020304, 0)),
         "smpte:KeyCode": (types("keycode"), (1, 2, 3, 4, 5, 4, 64)),
-        "FramesPerSecond": (types("rational"), (24000, 1001)),
+        "framesPerSecond": (types("rational"), (24000, 1001)),
         "reelName": "A001",
         "owner": "the archive",
         "comments": "second scan",
