@@ -1,4 +1,4 @@
-"""The kernels `unpack` and `pack`: files' samples to planes and back, every bit of them."""
+"""The kernels "unpack" and "pack": files' samples to planes and back, every bit of them."""
 
 import numpy as np
 import pytest

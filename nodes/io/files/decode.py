@@ -145,7 +145,7 @@ def read_samples(path: Path, part: str = "", channels: Sequence[str] = ()) -> tu
             header, block = read_luma_chroma(path, exr)
             return select(header, [block], channels, path)
     elif path.suffix.lower() == ".png":
-        _check_png(path)
+        check_png(path)
     source, spec = _open(path, index)
     try:
         header = _header(source, spec, path)
@@ -226,8 +226,14 @@ def _open(path: Path, part: int) -> tuple[Any, Any]:
     return source, spec
 
 
-def _check_png(path: Path) -> None:
-    """Walk the chunks of a PNG and their checksums: its decoder writes to the terminal what it finds wrong."""
+def check_png(path: Path) -> None:
+    """Walk the chunks of a PNG and their checksums: its decoder writes to the terminal what it finds wrong.
+
+    Raises
+    ------
+    RenderError
+        The file is cut off, or a chunk is not what its checksum says.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -265,7 +271,7 @@ def _header(source: Any, spec: Any, path: Path) -> Header:
     bits = int(spec.get_int_attribute("oiio:BitsPerSample", 0))
     kinds = tuple(_kind(kind, bits, name) for kind in formats)
     aspect = float(spec.get_float_attribute("PixelAspectRatio", 1.0))
-    rate = attributes.get("FramesPerSecond") or attributes.get("dpx:TemporalFrameRate") or attributes.get("dpx:FrameRate")
+    rates = (attributes.get(key) for key in ("framesPerSecond", "dpx:FrameRate", "dpx:TemporalFrameRate"))
     return Header(
         format=name,
         display=Region.sized(spec.full_width, spec.full_height, spec.full_x, spec.full_y),
@@ -273,7 +279,7 @@ def _header(source: Any, spec: Any, path: Path) -> Header:
         channels=tuple(map(str, spec.channelnames)),
         types=kinds,
         pixel_aspect=aspect if math.isfinite(aspect) and aspect > 0 else 1.0,
-        fps=frame_rate(rate),
+        fps=next((rate for value in rates if (rate := frame_rate(value)) is not None), None),
         compression=str(spec.get_string_attribute("compression", "")),
         log=name == "cineon" or (name == "dpx" and _is_log(attributes)),
         attributes=attributes,

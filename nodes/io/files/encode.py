@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,17 +15,19 @@ from safelight.graph.device import Device
 from safelight.graph.errors import RenderError
 from safelight.graph.image import Array
 from safelight.graph.region import Region
-from safelight.nodes.io.files.decode import explain, oiio
+from safelight.nodes.io.files.decode import check_png, explain, oiio, read_samples
 from safelight.nodes.io.files.exr_chunks import check_exr
 from safelight.nodes.io.files.exr_mixed import write_mixed
 from safelight.nodes.io.files.formats import Format
 from safelight.nodes.io.files.header import COLOUR_ATTRIBUTES, ORIGIN
-from safelight.nodes.io.files.landing import Landing
+from safelight.nodes.io.files.landing import Landing, free_bytes
 from safelight.nodes.io.files.pixels import dtype_of, pack
 
 _FAMILIES = {"dpx": "dpx", "cineon": "cineon", "tiff": "tiff", "png": "png", "jpeg": "jpeg", "openexr": "openexr"}
 # What a writer works out for itself.
 _OWN = frozenset({"oiio:BitsPerSample", "PixelAspectRatio", "dpx:ImageDescriptor"})
+# Type names that OpenImageIO writes but does not read.
+_UNPARSED = {"vector2i": "int[2]"}
 INTEROP = {"ACEScg": "lin_ap1_scene", "ACES2065-1": "lin_ap0_scene"}
 PRIMARIES = {
     "ACEScg": (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767),
@@ -80,15 +83,49 @@ def write_still(still: Still, target: Format, path: Path, device: Device) -> Pat
 
 
 def _write(still: Still, target: Format, landing: Landing, device: Device) -> None:
+    if target.name == "jpeg":
+        _write_jpeg(still, landing, device)
+    else:
+        _write_oiio(still, target, landing, device)
+    _verify(still, target, landing)
+
+
+def _verify(still: Still, target: Format, landing: Landing) -> None:
+    """Make sure that what lies on the disk is whole: encoders do not notice every write that fails."""
+    try:
+        if target.name == "openexr":
+            check_exr(landing.temporary, 0)
+        elif target.name == "png":
+            check_png(landing.temporary)
+        free = free_bytes(landing.path.parent)
+        if free is not None and free < still.nbytes + (1 << 20):
+            read_samples(landing.temporary)
+    except RenderError as error:
+        raise landing.failure(f"what was written is not whole: {error.what}", still.nbytes) from None
+
+
+def _write_oiio(still: Still, target: Format, landing: Landing, device: Device) -> None:
     spec = _spec(still, target)
     if len(set(still.types)) > 1 or "uint32" in still.types:
         _send(target, landing, spec, np.zeros((spec.height, spec.width, spec.nchannels), np.float32), still.nbytes)
         write_mixed(landing.temporary, still.planes, still.channels, still.types, device)
     else:
         _send(target, landing, spec, pack(still.planes, still.types[0], device), still.nbytes)
-    if target.name == "openexr":
-        # A disk that fills up is not always noticed by the encoder.
-        check_exr(landing.temporary, 0)
+
+
+def _write_jpeg(still: Still, landing: Landing, device: Device) -> None:
+    """Encode in memory, by Pillow: the usual JPEG library ends the whole process when the disk is full."""
+    from PIL import Image as Pillow
+
+    samples = pack(still.planes, "uint8", device)
+    picture = Pillow.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    notes = Pillow.Exif()
+    for name, tag in (("ImageDescription", 0x010E), ("Software", 0x0131), ("DateTime", 0x0132), ("Copyright", 0x8298)):
+        if name in still.metadata:
+            notes[tag] = str(still.metadata[name])
+    encoded = io.BytesIO()
+    picture.save(encoded, "jpeg", quality=still.jpeg_quality, subsampling=0, exif=notes)
+    landing.temporary.write_bytes(encoded.getvalue())
 
 
 def _send(target: Format, landing: Landing, spec: Any, samples: Any, needed: int) -> None:
@@ -111,8 +148,9 @@ def _spec(still: Still, target: Format) -> Any:
     if mixed:
         spec.channelformats = tuple(library.TypeDesc(kind) for kind in kinds)
     spec.channelnames = still.channels
-    spec.x, spec.y = still.region.x0, still.region.y0
-    spec.full_x, spec.full_y = still.display.x0, still.display.y0
+    if target.windows:
+        spec.x, spec.y = still.region.x0, still.region.y0
+        spec.full_x, spec.full_y = still.display.x0, still.display.y0
     spec.full_width, spec.full_height = still.display.width, still.display.height
     if "A" in still.channels:
         spec.alpha_channel = still.channels.index("A")
@@ -133,9 +171,9 @@ def _spec(still: Still, target: Format) -> Any:
         # Ids and mixed types are brought into place by exr_mixed, which knows these.
         squeeze = still.compression if not mixed or still.compression in ("none", "zips", "zip") else "zip"
         spec["compression"] = squeeze + level
-    elif target.name == "jpeg":
-        spec["compression"] = f"jpeg:{still.jpeg_quality}"
-        spec["jpeg:subsampling"] = "4:4:4"
+        if "DateTime" not in still.metadata:
+            # Else the time of writing goes in, and the same frame is another file every time.
+            spec["DateTime"] = ""
     elif target.name == "tiff":
         spec["compression"] = still.compression
     return spec
@@ -154,12 +192,12 @@ def _attributes(spec: Any, still: Still, target: Format) -> None:
         if isinstance(value, bytes):
             spec.attribute(name, library.TypeDesc(f"uint8[{len(value)}]"), np.frombuffer(value, np.uint8))
         elif name in types:
-            spec.attribute(name, library.TypeDesc(types[name]), value)
+            spec.attribute(name, library.TypeDesc(_UNPARSED.get(types[name], types[name])), value)
         elif isinstance(value, bool):
             spec.attribute(name, int(value))
         elif isinstance(value, str | int | float):
             spec.attribute(name, value)
     if still.fps is not None:
         rate = (still.fps.numerator, still.fps.denominator)
-        if still.metadata.get("FramesPerSecond") != rate:
-            spec.attribute("FramesPerSecond", library.TypeDesc("rational"), rate)
+        if still.metadata.get("framesPerSecond") != rate:
+            spec.attribute("framesPerSecond", library.TypeDesc("rational"), rate)

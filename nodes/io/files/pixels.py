@@ -38,6 +38,8 @@ def unpack(samples: Samples, kind: str, device: Device, *, out: Array | None = N
     result = np.empty((planes, height, width), np.float32) if out is None else out
     if not result.size:
         return result
+    if not samples[0].flags.c_contiguous:
+        samples = np.ascontiguousarray(samples)
     if kind == "double":
         with np.errstate(over="ignore", invalid="ignore"):
             result[...] = np.moveaxis(samples, 2, 0)
