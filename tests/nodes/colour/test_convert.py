@@ -27,7 +27,7 @@ def picture(channels: tuple[str, ...] = ("R", "G", "B", "A"), region: Region = W
 
 
 def run(params: ConvertParams, image: Image, region: Region | None = None, settings: Settings | None = None) -> Image:
-    request = Request(7, region or image.region)
+    request = Request(7, image.region if region is None else region)
     return NODE.compute(params, request, Inputs(request, {"input": {7: image}}, {}, settings), Device("cpu", 2))
 
 
