@@ -77,8 +77,8 @@ class GpuProcessor:
 
         self._shader = translate(processor, optimisation)
         self._tables: dict[int, Any] = {}
-        module = cupy.RawModule(code=self._shader.code, options=OPTIONS, backend="nvrtc")
         try:
+            module = cupy.RawModule(code=self._shader.code, options=OPTIONS, backend="nvrtc")
             self._kernel = module.get_function(FUNCTION)
             values = probes()
             found = disagreement(self.apply(cupy.asarray(values)).get(), apply_cpu(cpu, values))

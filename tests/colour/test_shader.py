@@ -117,7 +117,7 @@ def test_and_back(config: ColourConfig, name: str, tmp_path: Path) -> None:
 
 def table_1d(length: int, half: bool = False) -> OCIO.Lut1DTransform:
     table = OCIO.Lut1DTransform(length, half)
-    entries = np.nan_to_num(np.array(table.getData(), np.float64), posinf=65504, neginf=-65504)
+    entries = np.nan_to_num(np.array(table.getData(), np.float32), posinf=65504, neginf=-65504)
     entries = np.sign(entries) * np.abs(entries) ** 0.6 + np.tile([0.0, 0.01, 0.02], length)
     table.setData(entries.astype(np.float32))
     return table
