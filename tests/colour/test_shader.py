@@ -23,6 +23,7 @@ from safelight.colour.processor import OPTIMISATION, Processor
 from safelight.colour.shader import FUNCTION, Shader, translate
 from safelight.graph.device import Device, choose_device
 from safelight.graph.node import Settings
+from tests.colour.configs import tone_mapped_view
 from tests.stand_ins import cupy_like
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
@@ -88,7 +89,7 @@ SPACES = {
     "Rec.1886 Rec.709 - Display": 1e-5,
     "Rec.2100-PQ - Display": 2e-3,
     "Rec.2100-HLG - Display": 1e-4,
-    "sRGB - Display/ACES 2.0 - SDR 100 nits (Rec.709)": 1e-3,
+    tone_mapped_view(): 1e-3,
 }
 
 
@@ -227,7 +228,7 @@ def test_probes_reach_wide() -> None:
 # --- on the device ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ACEScct", "ADX10", "sRGB - Display/ACES 2.0 - SDR 100 nits (Rec.709)"])
+@pytest.mark.parametrize("name", ["ACEScct", "ADX10", tone_mapped_view()])
 def test_compiles_for_cuda(config: ColourConfig, name: str) -> None:
     nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs CuPy and the NVRTC library")
     try:
