@@ -99,7 +99,8 @@ class ColourConfig:
         raise GraphError(
             f"the colour config has no colour space '{name}'",
             file=self.source.path,
-            remedy=did_you_mean(name, self.names()) or "'safelight check' needs a name, alias or role of the config.",
+            remedy=did_you_mean(name, self.names())
+            or "Use a colour space, alias or role of the config, or a 'Display/View'.",
         )
 
     def names(self) -> list[str]:

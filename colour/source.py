@@ -6,6 +6,7 @@ import copy
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +148,8 @@ def read(source: Source) -> OCIO.Config:
             remedy=did_you_mean(path.name, there) or "Give the path of a .ocio or .ocioz file.",
         )
     try:
-        config = OCIO.Config.CreateFromFile(str(path))
+        with _quiet():
+            config = OCIO.Config.CreateFromFile(str(path))
     except (*OCIO_ERRORS, UnicodeDecodeError) as error:
         raise GraphError(
             f"the colour config cannot be read: {reason(error)}",
@@ -156,7 +158,8 @@ def read(source: Source) -> OCIO.Config:
             remedy="Check it with ociocheck.",
         ) from error
     try:
-        config.validate()
+        with _quiet():
+            config.validate()
     except OCIO_ERRORS as error:
         raise GraphError(
             f"the colour config is not valid: {reason(error)}",
@@ -165,6 +168,17 @@ def read(source: Source) -> OCIO.Config:
             remedy="Mend the config; ociocheck lists all that is wrong with it.",
         ) from error
     return config
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep OpenColorIO from writing to standard error what its exception says as well."""
+    level = OCIO.GetLoggingLevel()
+    OCIO.SetLoggingLevel(OCIO.LOGGING_LEVEL_NONE)
+    try:
+        yield
+    finally:
+        OCIO.SetLoggingLevel(level)
 
 
 def working_space(config: OCIO.Config, source: Source) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from math import log10
 
 import PyOpenColorIO as OCIO
 
@@ -62,11 +61,6 @@ class Cineon:
             linSideBreak=[self.linear(0.0)] * 3,
             direction=OCIO.TRANSFORM_DIR_INVERSE,
         )
-
-    def code(self, linear: float) -> float:
-        """Return the 10-bit code value of a scene-linear value above -b / (1 - b)."""
-        exposure = linear * (1.0 - self.floor) + self.floor
-        return self.white + log10(exposure) * self.gamma / self.density
 
 
 def add_missing(config: OCIO.Config, working: str, cineon: Cineon) -> OCIO.Config:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safelight.colour.config import config_for
+from safelight.graph.node import Settings
+
 CONFIG = """\
 ocio_profile_version: 2.1
 environment:
@@ -70,3 +73,9 @@ def write_config(folder: Path, text: str = CONFIG) -> Path:
     path = folder / "show.ocio"
     path.write_text(text)
     return path
+
+
+def tone_mapped_view() -> str:
+    """Return the first view of the built-in config's sRGB display: which one it is goes by OpenColorIO's version."""
+    config = config_for(Settings(sections={"colour": {"config": "ocio://studio-config-latest"}})).config
+    return "sRGB - Display/" + config.getDefaultView("sRGB - Display")

@@ -15,7 +15,7 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.colour.convert import Convert, ConvertParams
-from tests.colour.configs import CONFIG, write_config, write_table
+from tests.colour.configs import CONFIG, tone_mapped_view, write_config, write_table
 
 WINDOW = Region(-3, 2, 10, 9)
 NODE = Convert()
@@ -27,7 +27,7 @@ def picture(channels: tuple[str, ...] = ("R", "G", "B", "A"), region: Region = W
 
 
 def run(params: ConvertParams, image: Image, region: Region | None = None, settings: Settings | None = None) -> Image:
-    request = Request(7, region or image.region)
+    request = Request(7, image.region if region is None else region)
     return NODE.compute(params, request, Inputs(request, {"input": {7: image}}, {}, settings), Device("cpu", 2))
 
 
@@ -74,7 +74,7 @@ def test_there_and_back() -> None:
 
 def test_a_tile_equals_the_crop() -> None:
     image = picture()
-    params = ConvertParams(target="sRGB - Display/ACES 2.0 - SDR 100 nits (Rec.709)")
+    params = ConvertParams(target=tone_mapped_view())
     whole = run(params, image)
     for tile in WINDOW.tiles(4):
         np.testing.assert_array_equal(run(params, image, tile).data, whole.crop(tile).data)
