@@ -5,7 +5,7 @@
 
 struct degrain_encode_args {
     sl::Grid grid;
-    sl::In in;
+    sl::In plate;
     sl::Out out, luma;
     sl::Table curve;    // DENSITY: samples over log2 of exposure, one plane for each channel
     int planes;         // 3 (R, G, B) or 1
@@ -19,7 +19,7 @@ SL_FN void degrain_encode(const degrain_encode_args& k, const sl::At<EDGE>& at) 
     using namespace sl;
     F v[3];
     for (int c = 0; c < k.planes; ++c) {
-        v[c] = at.load(k.in, c);
+        v[c] = at.load(k.plate, c);
         if (k.domain == LOG) v[c] = log_encode(v[c], k.per_toe);
         if (k.domain == DENSITY) v[c] = lookup(k.curve, c, log_encode(v[c], k.per_toe));
     }
