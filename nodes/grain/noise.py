@@ -95,9 +95,9 @@ def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floa
     curve: Floats = np.full(n, np.average(values, weights=weights))
     for _ in range(30):
         scaled = basis * (weights * lean)[:, None]
-        curve = np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values)
+        curve = np.asarray(np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values), np.float64)
         lean = np.where(values > basis @ curve, 0.04, 0.96)
-    return np.asarray(curve)
+    return curve
 
 
 def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise:

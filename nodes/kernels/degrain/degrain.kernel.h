@@ -15,7 +15,7 @@
 
 struct degrain_args {
     sl::Grid grid;           // x: 0 .. 1, y: items
-    sl::In plate;               // the plate, scene-linear
+    sl::In plate;            // the plate, scene-linear
     sl::In centre, others;   // encoded, with a border of at least 8; others: planes * count, moved into place
     sl::Out image, grain;
     sl::Out scratch;         // CUDA: DEGRAIN_SCRATCH floats for each item
@@ -67,7 +67,7 @@ SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, co
             const float size[4] = {1.0f / 4, 1.0f / 12, 1.0f / 20, 1.0f / 28};
             for (int b = 0; b < 4; ++b) {
                 const F expected = noise * k.band[c * 4 + b];
-                const F excess = max(energy[b] * size[b] - expected * k.agree, splat(0.0f));
+                const F excess = sl::max(energy[b] * size[b] - expected * k.agree, splat(0.0f));
                 w[b] = expected / mad(excess, splat(k.doubt), expected);
                 den[b] = den[b] + w[b];
             }
@@ -152,9 +152,9 @@ SL_FN void degrain_finish(const degrain_args& k, int x0, int y, const float* sum
             const F from = select(usable, plate, splat(0.0f));
             const F target = mad(select(usable, clean, splat(0.0f)) - from, splat(k.amount[c]), from);
             // No finer than the coarser of the two can hold: then the difference, too, has all its digits.
-            const F largest = max(max(abs(from), abs(target)), splat(1.0e-30f));
+            const F largest = sl::max(sl::max(sl::abs(from), sl::abs(target)), splat(1.0e-30f));
             const F unit = from_bits((bits(largest) & 0x7f800000) - (23 << 23));
-            const F rounded = floor(target / unit + 0.5f) * unit;
+            const F rounded = sl::floor(target / unit + 0.5f) * unit;
             at.store(k.image, c, select(usable, rounded, plate));
             at.store(k.grain, c, select(usable, from - rounded, splat(0.0f)));
         }

@@ -25,6 +25,6 @@ SL_FN void degrain_encode(const degrain_encode_args& k, const sl::At<EDGE>& at) 
     }
     if (k.planes == 3) to_opponent(v[0], v[1], v[2]);
     for (int c = 0; c < k.planes; ++c) at.store(k.out, c, v[c]);
-    at.store(k.luma, 0, floor(clamp(mad(v[0], splat(k.search_scale), splat(0.5f)), splat(-8191.0f), splat(8191.0f))));
+    at.store(k.luma, 0, sl::floor(clamp(mad(v[0], splat(k.search_scale), splat(0.5f)), splat(-8191.0f), splat(8191.0f))));
 }
 SL_PIXEL_KERNEL(degrain_encode)

@@ -24,7 +24,7 @@ SL_FN float motion_cost(const float* a, long long arow, const float* b, long lon
     for (int y = 0; y < MOTION_WINDOW; y += 4)
         for (int x = 0; x < MOTION_WINDOW; x += LANES)
             for (int j = 0; j < 4; ++j)
-                sum[j] = sum[j] + abs(load_lanes(a + (y + j) * arow + x) - load_lanes(b + (y + j) * brow + x));
+                sum[j] = sum[j] + sl::abs(load_lanes(a + (y + j) * arow + x) - load_lanes(b + (y + j) * brow + x));
     return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
