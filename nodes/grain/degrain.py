@@ -129,8 +129,9 @@ class Degrain(Node):
     """Take the grain out of a plate.
 
     Output `image` is the plate without its grain, `grain` what was taken: plate − image, in the plate's own light, so
-    that image + grain gives the plate. The sum is exact for half-float plates, and for float plates wherever plate and
-    image do not differ by more than a factor of about two; elsewhere it is right to the last place of the larger.
+    that image + grain gives the plate: bit for bit for half-float plates, and for float plates wherever less is taken
+    than the value itself; the rest (noise around zero) is right to the last place of what is taken, as no two floats
+    can add up closer.
 
     Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
     before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
@@ -186,7 +187,7 @@ class Degrain(Node):
                 device,
                 "degrain_encode",
                 region,
-                **{"in": (source, region)},
+                plate=(source, region),
                 out=(coded, work),
                 luma=(luma, work),
                 curve=(np.zeros(2), (0, 1)),
@@ -222,7 +223,10 @@ class Degrain(Node):
         first = 0
         for index, group in enumerate(groups):
             part = Noise(
-                noise.low, noise.high, noise.sigma[first : first + len(group)], noise.spectrum[first : first + len(group)]
+                noise.low,
+                noise.high,
+                noise.sigma[first : first + len(group)],
+                noise.spectrum[first : first + len(group)],
             )
             first += len(group)
             self._group(params, part, plate, group, index, centre, others, image, grain, device)
@@ -265,7 +269,7 @@ class Degrain(Node):
             device,
             "degrain",
             Region.sized(1, items),
-            **{"in": (source, region)},
+            plate=(source, region),
             centre=(centre.planes[index], work),
             others=(moved, work),
             image=(clean, region),

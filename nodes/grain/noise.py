@@ -25,7 +25,10 @@ SAMPLES = 64
 
 _U, _V = np.meshgrid(np.arange(8), np.arange(8))
 _HALVES = ((_U + _V) % 2 == 1, ((_U + _V) % 2 == 0) & (_U + _V > 0))
+# Shading lives in the lowest frequencies: sigma is measured above them.
+_UPPER = tuple(half & (_U + _V >= 3) & (np.maximum(_U, _V) >= 2) for half in _HALVES)
 _SHARE = 0.1  # of a class's blocks: the calmest
+_MEDIAN = 0.4549  # of a squared normal number
 _FALL = {1: 1.3, 2: 1.5}
 _FEWEST = 24  # blocks a class must measure
 _SILENT = {"log": 2e-3, "linear": 1e-4}  # sigma below which there is nothing to take
@@ -89,12 +92,12 @@ def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floa
     slope = np.diff(np.eye(n), axis=0)
     stiff = 4000 * bend.T @ bend + 1e-3 * slope.T @ slope
     lean = np.ones(len(levels))
-    curve = np.full(n, np.average(values, weights=weights))
+    curve: Floats = np.full(n, np.average(values, weights=weights))
     for _ in range(30):
         scaled = basis * (weights * lean)[:, None]
-        curve = np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values)
+        curve = np.asarray(np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values), np.float64)
         lean = np.where(values > basis @ curve, 0.04, 0.96)
-    return np.asarray(curve)
+    return curve
 
 
 def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise:
@@ -156,9 +159,9 @@ def _classes(level: Floats, power: Floats) -> tuple[Floats, Floats, Floats] | No
         chosen = order[start : start + size]
         keep = max(min(_FEWEST, len(chosen)), int(len(chosen) * _SHARE))
         found = []
-        for judge, measure in (_HALVES, _HALVES[::-1]):
+        for judge, measure in (_UPPER, _UPPER[::-1]):
             calm = chosen[np.argsort(power[chosen][:, judge].sum(1), kind="stable")[:keep]]
-            found.append(np.mean(power[calm][:, measure]))
+            found.append(np.mean(np.median(power[calm][:, measure], axis=0)) / _MEDIAN)
         rows.append((float(level[chosen].mean()), float(np.mean(found)), float(len(chosen))))
     if not rows:
         return None
@@ -177,8 +180,8 @@ def _spectrum(blocks: Floats, expected: Floats) -> Floats:
     for judge, measure in (_HALVES, _HALVES[::-1]):
         # One choice for all channels: what is flat in grey is flat.
         calm = np.argsort(grey[:, judge].sum(1), kind="stable")[:keep]
-        # The median passes over the few blocks with a gradient or an edge; 0.4549 is that of a squared normal number.
-        spectrum[:, measure] = np.median(power[calm][:, :, measure], axis=0) / 0.4549
+        # The median passes over the few blocks with a gradient or an edge.
+        spectrum[:, measure] = np.median(power[calm][:, :, measure], axis=0) / _MEDIAN
     # Shading lifts the lowest frequencies. No grain cloud or lens at a sane pitch falls faster than this.
     for low in (2, 1):
         cap = _FALL[low] * spectrum[:, low + 1, :]

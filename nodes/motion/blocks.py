@@ -66,7 +66,7 @@ def pyramid(luma: Any, device: Device, *, reach: int = 48, isa: str | None = Non
             "motion_shrink",
             Region.sized(-(-w // 16), h),
             isa=isa,
-            **{"in": (last, _whole(last))},
+            source=(last, _whole(last)),
             out=(small, region),
         )
         levels.append(small)
@@ -106,7 +106,7 @@ def search(
                 isa=isa,
                 here=(a, _whole(a)),
                 there=(b, _whole(b)),
-                **{"from": (before, _whole(before))},
+                before=(before, _whole(before)),
                 out=(out, blocks),
                 shift=shift,
                 range=extent,
@@ -129,9 +129,7 @@ def quarter(vectors: Any, device: Device) -> Any:
     return out
 
 
-def compensate(
-    planes: Any, vectors: Any, device: Device, out: Any = None, isa: str | None = None
-) -> Any:
+def compensate(planes: Any, vectors: Any, device: Device, out: Any = None, isa: str | None = None) -> Any:
     """Move a picture by block vectors, overlapped.
 
     Parameters
@@ -149,7 +147,7 @@ def compensate(
         "motion_compensate",
         Region.sized(vectors.shape[2] + 1, vectors.shape[1] + 1),
         isa=isa,
-        **{"in": (planes, region)},
+        source=(planes, region),
         vectors=(vectors, _whole(vectors)),
         out=(out, region),
         planes=planes.shape[0],

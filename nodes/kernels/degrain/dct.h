@@ -4,7 +4,7 @@
 
 namespace sl {
 
-static constexpr float DCT_H = 0.353553390593273762f;  // sqrt(1/8)
+static constexpr float DCT_H = 0.353553390593273762f;  // sl::sqrt(1/8)
 static constexpr float DCT_1 = 0.490392640201615225f, DCT_2 = 0.461939766255643378f, DCT_3 = 0.415734806151272619f,
                        DCT_5 = 0.277785116509801112f, DCT_6 = 0.191341716182544886f, DCT_7 = 0.097545161008064134f;
 

@@ -15,7 +15,7 @@
 
 struct degrain_args {
     sl::Grid grid;           // x: 0 .. 1, y: items
-    sl::In in;               // the plate, scene-linear
+    sl::In plate;            // the plate, scene-linear
     sl::In centre, others;   // encoded, with a border of at least 8; others: planes * count, moved into place
     sl::Out image, grain;
     sl::Out scratch;         // CUDA: DEGRAIN_SCRATCH floats for each item
@@ -67,7 +67,7 @@ SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, co
             const float size[4] = {1.0f / 4, 1.0f / 12, 1.0f / 20, 1.0f / 28};
             for (int b = 0; b < 4; ++b) {
                 const F expected = noise * k.band[c * 4 + b];
-                const F excess = max(energy[b] * size[b] - expected * k.agree, splat(0.0f));
+                const F excess = sl::max(energy[b] * size[b] - expected * k.agree, splat(0.0f));
                 w[b] = expected / mad(excess, splat(k.doubt), expected);
                 den[b] = den[b] + w[b];
             }
@@ -138,13 +138,13 @@ SL_FN void degrain_finish(const degrain_args& k, int x0, int y, const float* sum
     using namespace sl;
     const int n = imin(DEGRAIN_TILE, k.width - x0);
     SL_COLUMNS(x, n) {
-        const At<true> at = {k.in.x0 + x0 + x, k.in.y0 + y, imin(LANES, n - x)};
+        const At<true> at = {k.plate.x0 + x0 + x, k.plate.y0 + y, imin(LANES, n - x)};
         F v[3];
         for (int c = 0; c < k.planes; ++c)
             v[c] = load_lanes(sums + c * 8 * DEGRAIN_WIDE + x + 7) / load_lanes(weights + c * 8 * DEGRAIN_WIDE + x + 7);
         if (k.planes == 3) from_opponent(v[0], v[1], v[2]);
         for (int c = 0; c < k.planes; ++c) {
-            const F plate = at.load(k.in, c);
+            const F plate = at.load(k.plate, c);
             F clean = v[c];
             if (k.domain == DENSITY) clean = lookup(k.uncurve, c, clean);
             if (k.domain != AS_IS) clean = log_decode(clean, k.toe);
@@ -152,9 +152,9 @@ SL_FN void degrain_finish(const degrain_args& k, int x0, int y, const float* sum
             const F from = select(usable, plate, splat(0.0f));
             const F target = mad(select(usable, clean, splat(0.0f)) - from, splat(k.amount[c]), from);
             // No finer than the coarser of the two can hold: then the difference, too, has all its digits.
-            const F largest = max(max(abs(from), abs(target)), splat(1.0e-30f));
+            const F largest = sl::max(sl::max(sl::abs(from), sl::abs(target)), splat(1.0e-30f));
             const F unit = from_bits((bits(largest) & 0x7f800000) - (23 << 23));
-            const F rounded = floor(target / unit + 0.5f) * unit;
+            const F rounded = sl::floor(target / unit + 0.5f) * unit;
             at.store(k.image, c, select(usable, rounded, plate));
             at.store(k.grain, c, select(usable, from - rounded, splat(0.0f)));
         }
@@ -178,13 +178,13 @@ SL_FN void degrain(const degrain_args& k, int item) {
     float* weight = variance + 3 * LINE;             // 1 line
     const int x0 = item % k.tiles_x * DEGRAIN_TILE, y0 = item / k.tiles_x * k.rows;
     const int y1 = imin(y0 + k.rows, k.height);
-    const int left = x0 - 7 - k.centre.x0;
+    const int left = x0 - 7 + k.plate.x0 - k.centre.x0;
 
     SL_COLUMNS(x, LINE) {
         for (int i = 0; i < 48; ++i) store_lanes(sums + i * LINE + x, splat(0.0f));
     }
     for (int y = y0 - 8 + k.step; y < y1; y += k.step) {
-        const int top = y - k.centre.y0;
+        const int top = y + k.plate.y0 - k.centre.y0;
         const float* means[3] = {centre, centre + BLOCK, centre + 2 * BLOCK};
         for (int c = 0; c < k.planes; ++c) {
             SL_COLUMNS(x, LINE) {

@@ -5,7 +5,7 @@
 
 struct degrain_encode_args {
     sl::Grid grid;
-    sl::In in;
+    sl::In plate;
     sl::Out out, luma;
     sl::Table curve;    // DENSITY: samples over log2 of exposure, one plane for each channel
     int planes;         // 3 (R, G, B) or 1
@@ -19,12 +19,12 @@ SL_FN void degrain_encode(const degrain_encode_args& k, const sl::At<EDGE>& at) 
     using namespace sl;
     F v[3];
     for (int c = 0; c < k.planes; ++c) {
-        v[c] = at.load(k.in, c);
+        v[c] = at.load(k.plate, c);
         if (k.domain == LOG) v[c] = log_encode(v[c], k.per_toe);
         if (k.domain == DENSITY) v[c] = lookup(k.curve, c, log_encode(v[c], k.per_toe));
     }
     if (k.planes == 3) to_opponent(v[0], v[1], v[2]);
     for (int c = 0; c < k.planes; ++c) at.store(k.out, c, v[c]);
-    at.store(k.luma, 0, floor(clamp(mad(v[0], splat(k.search_scale), splat(0.5f)), splat(-8191.0f), splat(8191.0f))));
+    at.store(k.luma, 0, sl::floor(clamp(mad(v[0], splat(k.search_scale), splat(0.5f)), splat(-8191.0f), splat(8191.0f))));
 }
 SL_PIXEL_KERNEL(degrain_encode)

@@ -9,12 +9,12 @@ static constexpr int AS_IS = 0, LOG = 1, DENSITY = 2;
 
 // Stops above the toe, odd about zero: sign(x) log2(1 + |x| / toe).
 SL_FN F log_encode(F x, float per_toe) {
-    const F magnitude = log2(mad(abs(x), splat(per_toe), splat(1.0f)));
+    const F magnitude = log2(mad(sl::abs(x), splat(per_toe), splat(1.0f)));
     return select(x < 0.0f, -magnitude, magnitude);
 }
 
 SL_FN F log_decode(F v, float toe) {
-    const F magnitude = (exp2(abs(v)) - 1.0f) * toe;
+    const F magnitude = (exp2(sl::abs(v)) - 1.0f) * toe;
     return select(v < 0.0f, -magnitude, magnitude);
 }
 

@@ -7,7 +7,7 @@
 
 struct motion_compensate_args {
     sl::Grid grid;  // cells
-    sl::In in;      // the other picture
+    sl::In source;      // the other picture
     sl::In vectors; // dx, dy in quarter pixels
     sl::Out out;
     int planes;
@@ -22,11 +22,11 @@ SL_FN void motion_patch(const motion_compensate_args& k, const float* in, int x,
     float rows[13 * 8];
     const int first = fy ? -2 : 0, count = fy ? 13 : 8;
     int at[13];
-    const bool inside = left >= 2 && left + 11 <= k.in.w;
-    for (int i = 0; i < 13; ++i) at[i] = sl::iclamp(left - 2 + i, 0, k.in.w - 1);
+    const bool inside = left >= 2 && left + 11 <= k.source.w;
+    for (int i = 0; i < 13; ++i) at[i] = sl::iclamp(left - 2 + i, 0, k.source.w - 1);
     const float* t = k.taps + 6 * fx;
     for (int j = 0; j < count; ++j) {
-        const float* row = in + sl::iclamp(top + first + j, 0, k.in.h - 1) * k.in.row;
+        const float* row = in + sl::iclamp(top + first + j, 0, k.source.h - 1) * k.source.row;
         float edge[13];
         const float* p = row + left - 2;
         if (!inside) {
@@ -79,7 +79,7 @@ SL_FN void motion_compensate(const motion_compensate_args& k, int cx, int cy) {
     }
     float sum[64], patch[64];
     for (int c = 0; c < k.planes; ++c) {
-        const float* in = k.in.p + c * k.in.plane;
+        const float* in = k.source.p + c * k.source.plane;
         motion_patch(k, in, x, y, qx[0], qy[0], same ? sum : patch);
         if (!same) {
             for (int j = 0; j < 8; ++j)

@@ -8,9 +8,9 @@
 struct motion_search_args {
     sl::Grid grid;       // blocks
     sl::In here, there;  // whole numbers, one plane, at least 16 x 16
-    sl::In from;         // vectors of the pass before: dx, dy, cost
+    sl::In before;         // vectors of the pass before: dx, dy, cost
     sl::Out out;         // dx, dy, cost per pixel, then the costs one pixel left, right, above, below
-    int shift;           // 1: `from` belongs to a level of half the size; 0: to this one
+    int shift;           // 1: `before` belongs to a level of half the size; 0: to this one
     int range;           // > 0: no candidates, every vector to this distance
     int steps;           // most steps of the descent
     float penalty;       // for each pixel of difference from the expected vector, per pixel of the window
@@ -24,7 +24,7 @@ SL_FN float motion_cost(const float* a, long long arow, const float* b, long lon
     for (int y = 0; y < MOTION_WINDOW; y += 4)
         for (int x = 0; x < MOTION_WINDOW; x += LANES)
             for (int j = 0; j < 4; ++j)
-                sum[j] = sum[j] + abs(load_lanes(a + (y + j) * arow + x) - load_lanes(b + (y + j) * brow + x));
+                sum[j] = sum[j] + sl::abs(load_lanes(a + (y + j) * arow + x) - load_lanes(b + (y + j) * brow + x));
     return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
@@ -68,20 +68,20 @@ SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
             for (int dx = imax(-k.range, x_lo); dx <= imin(k.range, x_hi); ++dx) attempt(dx, dy, NONE);
     } else {
         int cx[11], cy[11];
-        const float* own = k.from.p + (by >> k.shift) * k.from.row + (bx >> k.shift);
+        const float* own = k.before.p + (by >> k.shift) * k.before.row + (bx >> k.shift);
         for (int n = 0; n < 9; ++n) {
-            const int px = iclamp((bx >> k.shift) + n % 3 - 1, 0, k.from.w - 1);
-            const int py = iclamp((by >> k.shift) + n / 3 - 1, 0, k.from.h - 1);
-            const float* v = k.from.p + py * k.from.row + px;
+            const int px = iclamp((bx >> k.shift) + n % 3 - 1, 0, k.before.w - 1);
+            const int py = iclamp((by >> k.shift) + n / 3 - 1, 0, k.before.h - 1);
+            const float* v = k.before.p + py * k.before.row + px;
             cx[n] = iclamp(int(v[0]) << k.shift, x_lo, x_hi);
-            cy[n] = iclamp(int(v[k.from.plane]) << k.shift, y_lo, y_hi);
+            cy[n] = iclamp(int(v[k.before.plane]) << k.shift, y_lo, y_hi);
         }
         cx[9] = expect_x = motion_median(cx);
         cy[9] = expect_y = motion_median(cy);
         cx[10] = cy[10] = 0;
         const int own_x = cx[4], own_y = cy[4];
         // On one level the pass before has left this block's own cost: it is not computed twice.
-        attempt(own_x, own_y, k.shift ? NONE : own[2 * k.from.plane] * AREA);
+        attempt(own_x, own_y, k.shift ? NONE : own[2 * k.before.plane] * AREA);
         for (int n = 0; n < 11; ++n) {
             bool known = false;
             for (int m = 0; m < n; ++m) known = known || (cx[m] == cx[n] && cy[m] == cy[n]);
@@ -89,7 +89,7 @@ SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
         }
         moved = k.shift || best_x != own_x || best_y != own_y;
         if (!moved)
-            for (int i = 0; i < 7; ++i) k.out.p[i * k.out.plane + by * k.out.row + bx] = own[i * k.from.plane];
+            for (int i = 0; i < 7; ++i) k.out.p[i * k.out.plane + by * k.out.row + bx] = own[i * k.before.plane];
     }
     if (!moved) return;
 

@@ -5,7 +5,7 @@
 
 struct motion_shrink_args {
     sl::Grid grid;
-    sl::In in;
+    sl::In source;
     sl::Out out;
 };
 
@@ -15,13 +15,13 @@ SL_FN void motion_shrink(const motion_shrink_args& k, int bx, int y) {
     float column[34];
     const int x0 = bx * 16, first = 2 * x0 - 1;
     const float* rows[4];
-    for (int j = 0; j < 4; ++j) rows[j] = k.in.p + iclamp(2 * y - 1 + j, 0, k.in.h - 1) * k.in.row;
-    if (first >= 0 && first + 34 <= k.in.w) {
+    for (int j = 0; j < 4; ++j) rows[j] = k.source.p + iclamp(2 * y - 1 + j, 0, k.source.h - 1) * k.source.row;
+    if (first >= 0 && first + 34 <= k.source.w) {
         for (int i = 0; i < 34; ++i)
             column[i] = (rows[0][first + i] + rows[3][first + i]) + 3.0f * (rows[1][first + i] + rows[2][first + i]);
     } else {
         for (int i = 0; i < 34; ++i) {
-            const int x = iclamp(first + i, 0, k.in.w - 1);
+            const int x = iclamp(first + i, 0, k.source.w - 1);
             column[i] = (rows[0][x] + rows[3][x]) + 3.0f * (rows[1][x] + rows[2][x]);
         }
     }
