@@ -44,8 +44,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 def read_size(text: str | None) -> int:
     """Return bytes; 0 for None.
 
-    >>> read_size("8GB"), read_size("1.5 GiB"), read_size("4096")
-    (8000000000, 1610612736, 4096)
+    >>> read_size("8GB"), read_size("1.5 GiB"), read_size("512M")
+    (8000000000, 1610612736, 512000000)
     """
     if text is None:
         return 0

@@ -56,6 +56,6 @@ def demo(
     console.print(table)
     for reading in made.measured.readings:
         ratios = ", ".join(f"{layer} {ratio:.3f}" for layer, ratio in zip("RGB", reading.layers, strict=True))
-        console.print(f"48 µm reading of {reading.step} over {reading.stock}'s data sheet: {ratios}")
+        console.print(f"48 µm reading, {reading.label}: {ratios}")
     console.print(f"pictures: {made.page}", soft_wrap=True)
     say(f"{made.files} frames, {time_text(made.seconds)}")

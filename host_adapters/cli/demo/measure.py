@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,6 @@ DENSITY_PEAK = 2.0
 """Full scale of density PSNR and SSIM: about the range of a camera negative, in D."""
 READ_STOPS = (-4, 2)
 """Patches of the chart that the microdensitometer reads: stops about 0.18, first and last."""
-STOCKS = {"grained": "500T", "regrained": "50D"}
 
 
 @dataclass
@@ -37,19 +37,19 @@ class StepFigures:
     name: str
     density_psnr: float
     linear_psnr: float
+    """Over pixels where the truth is at most 1: lamps of 140 would outweigh everything else."""
     density_ssim: float | None
     flicker: float
-    """RMS change from frame to frame of the mean difference, linear."""
+    """RMS change from frame to frame of the mean difference in density, D."""
 
 
 @dataclass
 class Reading:
-    """What a 48 µm microdensitometer reads on the flat patches of a grained step, against the stock's table."""
+    """What a 48 µm microdensitometer reads on the flat patches, over what the stock's table says."""
 
-    step: str
-    stock: str
+    label: str
     layers: list[float]
-    """Reading over target of R, G, B, mean over patches and frames."""
+    """Of R, G, B: mean over patches and frames."""
     samples: int
     """Places read for each layer."""
 
@@ -70,66 +70,82 @@ class Measured:
                     "density_psnr_db": round(step.density_psnr, 3),
                     "linear_psnr_db": round(step.linear_psnr, 3),
                     "density_ssim": step.density_ssim,
-                    "flicker": step.flicker,
+                    "flicker_density": step.flicker,
                 }
                 for step in self.steps
             ],
             "density_peak": DENSITY_PEAK,
             "microdensitometer": [
-                {"step": r.step, "stock": r.stock, "reading_over_target": r.layers, "samples": r.samples}
-                for r in self.readings
+                {"what": reading.label, "reading_over_table": reading.layers, "samples": reading.samples}
+                for reading in self.readings
             ],
         }
 
 
-class _Sums:
-    def __init__(self) -> None:
-        self.density: list[float] = []
-        self.linear: list[float] = []
-        self.ssim: list[float] = []
-        self.levels: list[float] = []
+class _Step:
+    """One step's sums over the frames."""
+
+    def __init__(self, name: str, scale: Stock) -> None:
+        self.name = name
+        self._scale = scale
+        self._density: list[float] = []
+        self._linear: list[float] = []
+        self._ssim: list[float] = []
+        self._levels: list[float] = []
+
+    def add(self, picture: Array, truth: Array, truth_density: npt.NDArray[np.float64]) -> None:
+        usual = (truth <= 1).all(axis=0)
+        if usual.any():
+            self._linear.append(float(np.mean((picture[:, usual].astype(np.float64) - truth[:, usual]) ** 2)))
+        made = density(self._scale, picture)
+        apart = made - truth_density
+        self._density.append(float(np.mean(apart**2)))
+        self._levels.append(float(apart.mean()))
+        similar = ssim(made, truth_density, DENSITY_PEAK)
+        self._ssim += [similar] if similar is not None else []
+
+    def figures(self) -> StepFigures:
+        return StepFigures(
+            self.name,
+            psnr(float(np.mean(self._density)), DENSITY_PEAK),
+            psnr(float(np.mean(self._linear))) if self._linear else float("nan"),
+            float(np.mean(self._ssim)) if self._ssim else None,
+            flicker(self._levels),
+        )
 
 
 def measure(
     graph: Graph, shot: Shot, device: Device, progress: Progress, cancel: threading.Event | None = None
 ) -> Measured:
     """Measure all steps. `graph` has one reader for each of STEPS, under its name."""
-    scale = load_stock(STOCKS["grained"])
-    sums = {step: _Sums() for step in STEPS[1:]}
-    readers = {step: _Reader(load_stock(stock), shot) for step, stock in STOCKS.items()}
+    coarse, fine = load_stock("500T"), load_stock("50D")
+    steps = [_Step(name, coarse) for name in STEPS[1:]]
+    meters = [
+        ("grained", _Meter(coarse, shot)),
+        ("degrained", _Meter(coarse, shot)),
+        ("degrained", _Meter(fine, shot)),
+        ("regrained", _Meter(fine, shot)),
+    ]
     frames = range(shot.first, shot.first + shot.frames)
     stage = Stage("measure", len(frames), progress)
-    for frame, pictures in _pictures(graph, frames, device, cancel):
-        truth = pictures["truth"]
-        truth_density = density(scale, truth)
-        for step in STEPS[1:]:
-            picture, made = pictures[step], sums[step]
-            apart = picture.astype(np.float64) - truth
-            made.linear.append(float(np.mean(apart**2)))
-            made.levels.append(float(apart.mean()))
-            picture_density = density(scale, picture)
-            made.density.append(float(np.mean((picture_density - truth_density) ** 2)))
-            similar = ssim(picture_density, truth_density, DENSITY_PEAK)
-            made.ssim += [similar] if similar is not None else []
-            if step in readers:
-                readers[step].add(picture)
-        stage.advance(frame, sum(picture.nbytes for picture in pictures.values()))
-    found = Measured()
-    for step, made in sums.items():
-        found.steps.append(
-            StepFigures(
-                step,
-                psnr(float(np.mean(made.density)), DENSITY_PEAK),
-                psnr(float(np.mean(made.linear))),
-                float(np.mean(made.ssim)) if made.ssim else None,
-                flicker(made.levels),
-            )
-        )
-    found.readings = [
-        Reading(step, STOCKS[step], layers, reader.samples)
-        for step, reader in readers.items()
-        if (layers := reader.over_target()) is not None
-    ]
+    with ThreadPoolExecutor(max(1, device.threads)) as pool:
+        for frame, pictures in _pictures(graph, frames, device, cancel):
+            truth = pictures["truth"]
+            truth_density = density(coarse, truth)
+            work = [pool.submit(step.add, pictures[step.name], truth, truth_density) for step in steps]
+            work += [pool.submit(meter.add, pictures[name]) for name, meter in meters]
+            for done in work:
+                done.result()
+            stage.advance(frame, sum(picture.nbytes for picture in pictures.values()))
+    found = Measured([step.figures() for step in steps])
+    grained, left, left_fine, regrained = (meter for _, meter in meters)
+    if grained.samples:
+        found.readings = [
+            Reading("grained as 500T, over 500T's table", grained.over_table(), grained.samples),
+            Reading("degrained, over 500T's table: what is left", left.over_table(), left.samples),
+            Reading("regrained as 50D, over 50D's table", regrained.over_table(), regrained.samples),
+            Reading("the same, less what was left", regrained.over_table(left_fine), regrained.samples),
+        ]
     return found
 
 
@@ -146,7 +162,7 @@ def _pictures(
         yield frame, {step: next(stream)[1].data[:3] for step, stream in streams.items()}
 
 
-class _Reader:
+class _Meter:
     """A microdensitometer on the grey patches, over all frames."""
 
     def __init__(self, stock: Stock, shot: Shot) -> None:
@@ -154,12 +170,12 @@ class _Reader:
         self._meter = Microdensitometer(PITCH)
         self._readings: dict[tuple[int, int], list[npt.NDArray[np.float64]]] = {}
         size = self._meter.weights.shape[0]
-        patches = chart(shot.width, shot.height)[:PATCHES]
-        wanted = [stop for stop in GREY_STOPS if READ_STOPS[0] <= stop <= READ_STOPS[1]]
         self._patches = {
-            index: patches[index]
-            for index, stop in enumerate(GREY_STOPS)
-            if stop in wanted and patches and min(patches[index][0].width, patches[index][0].height) >= size
+            index: patch
+            for index, (stop, patch) in enumerate(
+                zip(GREY_STOPS, chart(shot.width, shot.height)[:PATCHES], strict=False)
+            )
+            if READ_STOPS[0] <= stop <= READ_STOPS[1] and min(patch[0].width, patch[0].height) >= size
         }
         self.samples = 0
 
@@ -171,19 +187,19 @@ class _Reader:
                 self._readings.setdefault((layer, index), []).append(read.ravel())
                 self.samples += read.size if layer == 0 else 0
 
-    def over_target(self) -> list[float] | None:
-        """Return reading over table, by layer."""
-        if not self._readings:
-            return None
+    def variance(self, layer: int, index: int) -> float:
+        """Return the variance of one patch, about the mean of all frames: one frame's few discs share some grain."""
+        return float(np.var(np.concatenate(self._readings[layer, index]), ddof=1))
+
+    def over_table(self, left: _Meter | None = None) -> list[float]:
+        """Return reading over table, by layer; with `left`, of the grain that came on top of what was there."""
         ratios = []
         for layer in range(3):
             kappa = self._meter.kappa(self._stock.cloud_um[layer])
-            parts = [
-                # About the mean of all frames: the discs of one small patch share some of its grain.
-                float(np.std(np.concatenate(self._readings[layer, index]), ddof=1))
-                / kappa
-                / float(self._stock.sigma48(layer, np.log10(value[layer] / MID_GREY)))
-                for index, (_, value) in self._patches.items()
-            ]
+            parts = []
+            for index, (_, value) in self._patches.items():
+                variance = self.variance(layer, index) - (left.variance(layer, index) if left is not None else 0.0)
+                target = float(self._stock.sigma48(layer, np.log10(value[layer] / MID_GREY)))
+                parts.append(np.sqrt(max(variance, 0.0)) / kappa / target)
             ratios.append(float(np.mean(parts)))
         return ratios

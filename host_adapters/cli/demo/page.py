@@ -16,13 +16,15 @@ body { margin: 0; padding: 28px 32px 48px; background: #1d1d1d; color: #c8c8c8;
 main { max-width: 1240px; margin: 0 auto; }
 h1 { font-size: 21px; font-weight: 600; color: #e2e2e2; margin: 0 0 2px; }
 h2 { font-size: 15px; font-weight: 600; color: #e2e2e2; margin: 34px 0 10px; }
-p { margin: 0 0 10px; max-width: 78ch; }
+p { margin: 8px 0 10px; max-width: 78ch; }
+h1 + p { margin-top: 0; }
 .faint { color: #8c8c8c; }
 .bar { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; margin-bottom: 8px; }
 select, button { background: #2b2b2b; color: #d6d6d6; border: 1px solid #444; border-radius: 3px; padding: 3px 8px;
   font: inherit; }
 button[aria-pressed="true"] { background: #4a4a4a; color: #fff; }
-.stage { position: relative; overflow: auto; background: #2a2a2a; border: 1px solid #333; max-height: 82vh; }
+.stage { position: relative; overflow: auto; background: #2a2a2a; border: 1px solid #333; max-height: 86vh;
+  width: fit-content; max-width: 100%; }
 .pair { position: relative; width: max-content; cursor: col-resize; touch-action: none; user-select: none; }
 .pair img { display: block; image-rendering: pixelated; }
 .pair img.over { position: absolute; inset: 0; }
@@ -159,23 +161,23 @@ def _table(measured: Measured) -> str:
         for step in measured.steps
     )
     return f"""<table><tr><th>step</th><th>PSNR of density, dB</th><th>SSIM of density</th><th>PSNR linear, dB</th>
-<th>flicker</th></tr>{rows}</table>
-<p class="faint">All frames as one. Density: of 500T's characteristic curves, full scale {DENSITY_PEAK:g} D; linear:
-full scale 1, unclamped, so that the lamps weigh most. Flicker: change of the mean difference from frame to frame.
-Regrained is meant to differ from the truth: by 50D's grain.</p>"""
+<th>flicker, D</th></tr>{rows}</table>
+<p class="faint">All frames as one. Density: of 500T's characteristic curves, full scale {DENSITY_PEAK:g} D. Linear:
+full scale 1, where the truth is at most 1. Flicker: how much the mean difference changes from frame to frame. Regrained
+is meant to differ from the truth: by 50D's grain.</p>"""
 
 
 def _readings(measured: Measured) -> str:
     if not measured.readings:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(STEP_NAMES[reading.step])}</td>"
+        f"<tr><td>{escape(reading.label)}</td>"
         + "".join(f"<td>{ratio:.3f}</td>" for ratio in reading.layers)
         + f"<td>{reading.samples}</td></tr>"
         for reading in measured.readings
     )
-    return f"""<table><tr><th>48 µm reading over the data sheet</th><th>R</th><th>G</th><th>B</th><th>discs</th></tr>
+    return f"""<table><tr><th>48 µm reading</th><th>R</th><th>G</th><th>B</th><th>discs</th></tr>
 {rows}</table>
 <p class="faint">A virtual microdensitometer on the chart's grey patches from {READ_STOPS[0]:+d} to {READ_STOPS[1]:+d}
-stops, corrected for the pixel grid; 1 is calibrated. A few per cent are chance: these are small patches of few frames.
-The second row also holds what Degrain left on them.</p>"""
+stops, corrected for the pixel grid: sigma of density over the stock's data sheet. A few per cent are chance: these are
+small patches of few frames.</p>"""

@@ -62,7 +62,6 @@ def test_help_imports_nothing_heavy() -> None:
         (["render", "plate.toml", "--memory", "8"], "Write a unit"),
         (["render", "plate.toml", "--device", "gpu"], "Use auto, cpu or cuda."),
         (["render", "plate.toml", "--progress", "bars"], "Did you mean 'bar'?"),
-        (["render", "plate.toml", "--json", "--progress", "openjd"], "Choose one."),
         (["render", "plate.toml", "--threads", "0"], "--threads"),
         (["check", "broken.toml"], "line 3"),
         (["nodes", "Plat"], "Did you mean 'Plate'?"),
@@ -95,6 +94,8 @@ def test_json_errors_are_one_object_too(safelight: Safelight, tmp_path: Path) ->
     said = json.loads(done.stdout)
     assert said["ok"] is False and said["exit"] == 2
     assert said["error"]["where"] == "node 'plate'" and "width" in said["error"]["remedy"]
+    both = safelight("render", "plate.toml", "--json", "--progress", "openjd")
+    assert both.returncode == 2 and json.loads(both.stdout)["error"]["remedy"] == "Choose one."
 
 
 @pytest.mark.parametrize(

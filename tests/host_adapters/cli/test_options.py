@@ -36,7 +36,7 @@ def test_sets() -> None:
     assert read_sets(["a.b=1", "a.path=x=y", " n.v = 2"]) == [("a.b", "1"), ("a.path", "x=y"), ("n.v", " 2")]
     assert read_sets(None) == []
     for wrong in ("a.b", "a=1", "=1"):
-        with pytest.raises(GraphError, match="NODE.PARAM=VALUE"):
+        with pytest.raises(GraphError, match=r"NODE\.PARAM=VALUE"):
             read_sets([wrong])
 
 
