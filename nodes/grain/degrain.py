@@ -207,8 +207,10 @@ class Degrain(Node):
         plate = inputs["input"]
         xp = device.xp
         groups = _groups(plate.channels)
+        if params.strength == 0 or not plate.region:
+            return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         noise = self._noise(params, inputs, sum(len(group) for group in groups))
-        if params.strength == 0 or noise.silent or not plate.region:
+        if noise.silent:
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         centre: Prepared = inputs.prepared("input", request.frame)
         others = [
