@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,15 +160,20 @@ def graph_of(a: Path, b: Path, colourspace: str = "auto", *, untrusted: bool = F
     return Graph.from_document(Document.parse("\n".join(text)), untrusted=untrusted)
 
 
-def check_pair(graph: Graph, a: str = "a", b: str = "b") -> tuple[list[int], list[int]]:
-    """Refuse clips that cannot be compared; return the frames of both, paired by their order."""
+def check_pair(
+    graph: Graph, frames: Sequence[int] | None = None, *, a: str = "a", b: str = "b"
+) -> tuple[list[int], list[int]]:
+    """Refuse clips that cannot be compared; return the frames of both, paired by their order.
+
+    With `frames`, those of both by number: their lengths may differ.
+    """
     one, two = graph.clip(a), graph.clip(b)
     if (one.display.width, one.display.height) != (two.display.width, two.display.height):
         raise GraphError(
             f"A is {one.display.width} x {one.display.height} and B is {two.display.width} x {two.display.height}",
             remedy="Compare pictures of one size.",
         )
-    if len(one.frames) != len(two.frames):
+    if frames is None and len(one.frames) != len(two.frames):
         raise GraphError(
             f"A has {len(one.frames)} frames ({one.first} to {one.last}) and B has {len(two.frames)} "
             f"({two.first} to {two.last})",
@@ -179,6 +184,8 @@ def check_pair(graph: Graph, a: str = "a", b: str = "b") -> tuple[list[int], lis
             f"A has the channels {', '.join(one.channels)} and B has {', '.join(two.channels)}",
             remedy="Compare pictures with the same colour channels.",
         )
+    if frames is not None:
+        return list(frames), list(frames)
     return list(one.frames), list(two.frames)
 
 
@@ -198,22 +205,23 @@ def compare_clips(
 ) -> Iterator[Measured]:
     """Yield the figures of each pair of frames, in order."""
     stage = Stage("compare", len(frames_a), progress)
+    threads = max(1, device.threads)
     origin_a, origin_b = graph.clip(a).display, graph.clip(b).display
     before: tuple[Spectrum, Spectrum] | None = None
     pictures_a = pull(graph, a, "", frames_a, device=device, memory=memory // 2, cancel=cancel)
     pictures_b = pull(graph, b, "", frames_b, device=device, memory=memory // 2, cancel=cancel)
     # The figures of one pair run side by side: scipy's filters and transforms let go of the interpreter.
-    with ThreadPoolExecutor(max(1, device.threads)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for (frame_a, image_a), (frame_b, image_b) in zip(pictures_a, pictures_b, strict=True):
             x, y = _together(image_a, image_b, (origin_a.x0, origin_a.y0), (origin_b.x0, origin_b.y0))
             if x.shape[0] != y.shape[0]:
                 raise RenderError("A and B have different channels in this frame", frame=frame_a)
             figures = pool.submit(compare_frame, frame_a, x, y, peak)
             colours = pool.submit(meter, x, y) if meter is not None and x.shape[0] == 3 else None
-            now = (spectrum(x), spectrum(y)) if x.size else None
+            now = (spectrum(x, threads), spectrum(y, threads)) if x.size else None
             moved: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None)
             if before is not None and now is not None and before[0].shape == now[0].shape:
-                moved = (shift(before[0], now[0]), shift(before[1], now[1]))
+                moved = (shift(before[0], now[0], threads=threads), shift(before[1], now[1], threads=threads))
             before = now
             yield Measured(
                 frame_a, frame_b, figures.result(), colours.result() if colours is not None else None, *moved

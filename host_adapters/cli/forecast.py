@@ -36,6 +36,7 @@ def forecast(graph: Graph, frames: Sequence[int] | None = None) -> dict[str, Any
     before = max((reach[name][0] for name in graph.order), default=0)
     after = max((reach[name][1] for name in graph.order), default=0)
     scale = len(numbers) / len(part)
+    sizes = [size for size in CHUNKS if size < len(numbers)] or [len(numbers)]
     for row in rows:
         row["megapixels"] = round(row["megapixels"] * scale, 3)
     wanting = [name for name in graph.order if graph.nodes[name].wants_analysis(graph.params[name])]
@@ -44,7 +45,7 @@ def forecast(graph: Graph, frames: Sequence[int] | None = None) -> dict[str, Any
         "count": len(numbers),
         "nodes": rows,
         "handles": [before, after],
-        "chunks": {size: (before + after) / size for size in CHUNKS if size < max(len(numbers), 11)},
+        "chunks": {size: (before + after) / size for size in sizes},
         "peak_bytes": peak_bytes(graph, made),
         "megapixels": round(total * scale, 3),
         "cost": total / delivered if delivered else 0.0,

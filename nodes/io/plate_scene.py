@@ -68,6 +68,8 @@ SPEEDS = (
     {"sky": (0.11, 0.0), "garden": (0.73, 0.0), "table": (1.37, 0.0), "sign": (1.37, -0.06), "person": (-0.19, 0.31)},
     {"sky": (-0.07, 0.0), "garden": (-2.61, 0.17), "table": (-3.9, 0.0), "sign": (-3.9, 0.11), "person": (0.43, -0.17)},
 )
+REACH = {"sign": 240.0, "person": 110.0}
+"""How far a layer goes from where it began, of a picture 1080 high."""
 TURN = (3.1, -7.3)
 POLE_SPEED = (11.3, -17.9)
 
@@ -91,10 +93,20 @@ def _chart_corner(width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def motion(layer: str, scene: int, height: int, frames: float) -> tuple[float, float]:
-    """Return how many pixels a layer (`sky`, `garden`, `table`, `sign`, `person`) has moved after so many frames."""
+    """Return how many pixels a layer (`sky`, `garden`, `table`, `sign`, `person`) has moved after so many frames.
+
+    Evenly; but what would leave the picture in a long clip turns round at `REACH`.
+    """
     x, y = SPEEDS[scene][layer]
-    unit = height / 1080
-    return x * unit * frames, y * unit * frames
+    unit, reach = height / 1080, REACH.get(layer, math.inf)
+    return _there_and_back(x * frames, reach) * unit, _there_and_back(y * frames, reach) * unit
+
+
+def _there_and_back(way: float, reach: float) -> float:
+    if abs(way) <= reach:
+        return way
+    at = (way + reach) % (4 * reach)
+    return (at if at <= 2 * reach else 4 * reach - at) - reach
 
 
 def scene_arguments(width: int, height: int, seed: int, scene: int, time: int, frame: int) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Spectrum:
     shape: tuple[int, int]
 
 
-def spectrum(pixels: Pixels) -> Spectrum:
+def spectrum(pixels: Pixels, threads: int = 1) -> Spectrum:
     """Prepare one picture for `shift`.
 
     Planes are averaged and compressed by log2(1 + v / 0.18), v >= 0, so that one lamp does not outweigh the picture;
@@ -102,10 +102,10 @@ def spectrum(pixels: Pixels) -> Spectrum:
     plane -= plane.mean()
     # What is left of an even picture is rounding: it has moved nowhere.
     plane *= window if float(np.abs(plane).max(initial=0.0)) > 1e-4 else np.float32(0)
-    return Spectrum(np.asarray(fft.rfft2(plane, workers=-1)), (plane.shape[0], plane.shape[1]))
+    return Spectrum(np.asarray(fft.rfft2(plane, workers=threads)), (plane.shape[0], plane.shape[1]))
 
 
-def shift(before: Spectrum, after: Spectrum, *, least: float = 0.45) -> tuple[float, float] | None:
+def shift(before: Spectrum, after: Spectrum, *, least: float = 0.45, threads: int = 1) -> tuple[float, float] | None:
     """Return how far (x, y), in pixels, the picture as a whole moved between two frames; None across a cut.
 
     Phase correlation (Kuglin and Hines 1975; here whitened by the square root), its highest peak refined by a matrix
@@ -131,7 +131,7 @@ def shift(before: Spectrum, after: Spectrum, *, least: float = 0.45) -> tuple[fl
     if width % 2 == 0:
         weight[-1] = 1.0
     energy = float((np.abs(phase) * weight).sum())
-    surface = fft.irfft2(phase, s=before.shape, workers=-1) * (height * width / energy)
+    surface = fft.irfft2(phase, s=before.shape, workers=threads) * (height * width / energy)
     top = np.unravel_index(int(np.argmax(surface)), surface.shape)
     if float(surface[top]) < least:
         return None

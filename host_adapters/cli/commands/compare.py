@@ -66,10 +66,7 @@ def compare(
         raise GraphError(f"--peak {peak} is no full scale", remedy="Give a number above 0.")
     place, budget = choose_device(device, threads), read_size(memory)
     graph = graph_of(a, b, colourspace, untrusted=untrusted)
-    if frames is not None:
-        frames_a = frames_b = parse_frames(frames)
-    else:
-        frames_a, frames_b = check_pair(graph)
+    frames_a, frames_b = check_pair(graph, parse_frames(frames) if frames is not None else None)
     notes = [f"{name}: not compared: {', '.join(out)}" for name in "ab" if (out := left_out(graph.clip(name)))]
     if frames_a != frames_b:
         notes.append(f"frames are paired by order: {frames_a[0]} of A with {frames_b[0]} of B")

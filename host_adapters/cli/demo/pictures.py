@@ -15,6 +15,7 @@ from PIL import ImageDraw, ImageFont
 
 from safelight.colour.config import config_for
 from safelight.graph.device import Device
+from safelight.graph.errors import GraphError
 from safelight.graph.image import Array
 from safelight.graph.node import Settings
 from safelight.graph.region import Region
@@ -130,8 +131,13 @@ def _upright(text: str, length: int) -> Pillow.Image:
 def save_png(picture: Pillow.Image, path: Path) -> None:
     """Write a picture under its name only when it is complete."""
     temporary = path.with_name(f".{path.name}.part")
-    picture.save(temporary, format="PNG")
-    temporary.replace(path)
+    try:
+        picture.save(temporary, format="PNG")
+        temporary.replace(path)
+    except OSError as error:
+        raise GraphError(f"the file cannot be written: {error.strerror}", file=path) from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def data_uri(pixels: Bytes) -> str:

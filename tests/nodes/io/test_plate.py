@@ -146,6 +146,15 @@ def test_letters_stay_in_their_box_and_unknown_ones_are_refused() -> None:
         strokes("é", 0, 0, 1, 1)
 
 
+@pytest.mark.parametrize("number", [1900, 5777, 900_000])
+def test_long_clips_keep_their_lamps_and_their_sign(number: int) -> None:
+    pixels = frame(number, frames=1_000_000, cut=False)
+    assert pixels.max() > 50 and np.isfinite(pixels).all()
+    before = motion("sign", 0, 1080, number - 1001)
+    after = motion("sign", 0, 1080, number - 1000)
+    assert max(map(abs, before)) <= 240 and abs(after[0] - before[0]) == pytest.approx(1.37, abs=1e-6)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 33), (40, 1)])
 def test_tiny_pictures(size: tuple[int, int]) -> None:
     assert np.isfinite(frame(1001, width=size[0], height=size[1])).all()
