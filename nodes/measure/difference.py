@@ -74,12 +74,12 @@ class Difference(Node):
         inside = request.region.intersect(b.region)
         if inside:
             y, x = inside.y0 - request.region.y0, inside.x0 - request.region.x0
-            part = out[:, y : y + inside.height, x : x + inside.width]
-            part -= b.crop(inside).data
+            place = (slice(None), slice(y, y + inside.height), slice(x, x + inside.width))
+            out[place] = out[place] - b.crop(inside).data
         if params.gain != 1:
-            out *= device.xp.float32(params.gain)
+            out = out * device.xp.float32(params.gain)
         if params.absolute:
-            device.xp.abs(out, out=out)
+            out = device.xp.abs(out)
         return Image(out, request.region, a.channels, a.metadata)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from safelight.graph.device import Device
+from safelight.graph.device import Device, choose_device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
@@ -18,6 +20,9 @@ from safelight.graph.render import pull
 from safelight.nodes.io.plate import Plate, PlateParams, cut_frame
 from safelight.nodes.io.plate_scene import GREY_STOPS, SPEEDS, chart, motion
 from safelight.nodes.io.plate_text import GLYPHS, strokes
+from safelight.nodes.kernels import cuda
+from safelight.nodes.kernels.launch import isas
+from tests.stand_ins import cupy_like
 
 
 def frame(number: int, region: Region | None = None, **params: object) -> np.ndarray:
@@ -136,6 +141,30 @@ def test_text_can_be_read() -> None:
     assert light.max() > 0.8 and light.min() < 0.1
     share = (light > 0.7).mean()
     assert 0.05 < share < 0.4
+
+
+@pytest.mark.skipif("scalar" not in isas(), reason="the stand-in runs the scalar build")
+def test_on_a_device_it_is_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
+    monkeypatch.setattr(cuda, "run", cupy_like.run)
+    cupy_like.LAUNCHED.clear()
+    params = PlateParams(width=160, height=90, frames=10)
+    request = Request(1003, Region(5, 6, 130, 90))
+    made: Any = Plate().compute(params, request, Inputs(request, {}, {}), Device("cuda", 2))
+    here = frame(1003, request.region, width=160, height=90, frames=10)
+    assert cupy_like.LAUNCHED == ["plate"]
+    np.testing.assert_array_equal(made.data.get(), here)
+
+
+@pytest.mark.gpu
+def test_a_gpu_draws_the_same_picture() -> None:
+    if choose_device("auto").kind != "cuda":
+        pytest.skip("needs a CUDA device")
+    made = graph("width = 480\nheight = 270\nframes = 10")
+    for number in (1003, 1008):
+        (here,) = (image.data for _, image in pull(made, "plate", "", [number], device=Device("cpu")))
+        (there,) = (image.data for _, image in pull(made, "plate", "", [number], device=Device("cuda")))
+        np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-6)
 
 
 def test_letters_stay_in_their_box_and_unknown_ones_are_refused() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.measure.difference import Difference, DifferenceParams
+from tests.stand_ins import cupy_like
 
 WINDOW = Region(0, 0, 9, 7)
 
@@ -72,6 +76,18 @@ def test_extent_holds_both_windows_and_the_frames_of_both() -> None:
     assert dict(made.extents) == {9: Region(-1, -1, 20, 8)}
     (warning,) = Difference().check(DifferenceParams(), {"a": a, "b": b}, Settings())
     assert "from 1 to 10" in warning
+
+
+def test_on_a_device_nothing_comes_back_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cupy_like.module()
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    a, b = picture(1, Region(-2, 0, 5, 7)), picture(2, Region(3, 2, 12, 9))
+    whole, params = Region(-2, 0, 12, 9), DifferenceParams(gain=3, absolute=True)
+    images = {name: {5: image.with_data(fake.asarray(image.data))} for name, image in (("a", a), ("b", b))}
+    request = Request(5, whole)
+    made = Difference().compute(params, request, Inputs(request, images, {}), Device("cuda", 2))
+    data: Any = made.data
+    np.testing.assert_array_equal(data.get(), run(params, whole, a=a, b=b).data)
 
 
 def test_pictures_that_do_not_fit_are_refused_before_rendering() -> None:
