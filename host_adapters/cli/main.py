@@ -52,7 +52,7 @@ def safelight(
 
     \b
     Begin with
-      safelight demo out/            pictures made, damaged, restored, measured, shown
+      safelight demo out/            a plate grained, degrained, measured
       safelight nodes                what there is
       safelight check graph.toml     what a render would do
       safelight render graph.toml    do it

@@ -17,7 +17,7 @@ def check(
     \b
     Examples
       safelight check shot.toml
-      safelight check shot.toml --frames 1001-1010      what ten frames on a farm would cost
+      safelight check shot.toml -f 1001-1010     what ten frames on a farm cost
       safelight check shot.toml --json
     """
     from safelight.graph.document import load_document

@@ -53,9 +53,10 @@ def render(
     Examples
       safelight render shot.toml
       safelight render shot.toml --frames 1001-1100 --resume
-      safelight render shot.toml --set degrain.strength=0.7 --set out.path=/tmp/test.####.exr
+      safelight render shot.toml --set degrain.strength=0.7
+      safelight render shot.toml --set out.path=try/v2.####.exr
       safelight render shot.toml --memory 8GB --json > report.json
-      safelight render shot.toml --frames 1001-1010 --progress openjd    inside a farm's task
+      safelight render shot.toml -f 1001-1010 --progress openjd
     """
     from safelight.graph.device import choose_device
     from safelight.graph.document import load_document
