@@ -71,7 +71,8 @@ class Read(Node):
     converted, as stored: colour premultiplied by alpha in the file is converted premultiplied, and neither alpha nor
     any other channel is touched. Where no conversion takes place, floats and halfs come out with every bit they had,
     NaN payloads included. Whole-number samples of n bits become code / (2^n - 1); unsigned 32-bit EXR channels (ids)
-    travel as their bits, which float32 can carry and Write puts back, and not as numbers. Windows, pixel aspect, timecode and every other header attribute travel along.
+    travel as their bits, which float32 can carry and Write puts back, and not as numbers. Windows, pixel aspect,
+    timecode and every other header attribute travel along.
 
     A still's and a movie's frames are numbered from 1. A luminance/chroma EXR comes out as R, G, B; a deep one is
     refused. With `untrusted` in the settings all decoding is done in a child process with limited memory and time.
@@ -186,7 +187,9 @@ class Read(Node):
                 )
             data = _planes(header, blocks, device)
         except (RenderError, GraphError) as error:
-            raise RenderError(error.what, frame=request.frame, file=error.file or source.path, remedy=error.remedy) from None
+            raise RenderError(
+                error.what, frame=request.frame, file=error.file or source.path, remedy=error.remedy
+            ) from None
         space = _space(params, header, config, source.path)
         converts = not config.is_noop(space, config.working)
         if converts:
@@ -342,5 +345,3 @@ def _same(said: tuple[float, ...], config: ColourConfig) -> bool:
     known |= dict.fromkeys(("Linear Rec.709 (sRGB)", "lin_rec709", "Utility - Linear - sRGB"), _REC709)
     working = known.get(config.working)
     return working is not None and max(abs(a - b) for a, b in zip(said, working, strict=True)) < 2e-3
-
-

@@ -38,7 +38,7 @@ def time_limit() -> float:
     return float(os.environ.get("SAFELIGHT_UNTRUSTED_SECONDS", "60"))
 
 
-class _Died(Exception):
+class _DiedError(Exception):
     """The child is gone or silent; the text says how, as the end of a sentence."""
 
 
@@ -59,17 +59,17 @@ class Child:
         )
 
     def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
-        """Send one request; return the answer and its raw samples. Raises _Died."""
+        """Send one request; return the answer and its raw samples. Raises _DiedError."""
         assert self._process.stdin is not None
         deadline = time.monotonic() + time_limit()
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise _Died(self._how()) from None
+            raise _DiedError(self._how()) from None
         text_length, payload_length = LEAD.unpack(self._take(LEAD.size, deadline))
         if text_length > _MOST_TEXT or payload_length > memory_limit():
-            raise _Died("answered nonsense")
+            raise _DiedError("answered nonsense")
         message = json.loads(bytes(self._take(text_length, deadline)))
         return message, self._take(payload_length, deadline)
 
@@ -81,10 +81,10 @@ class Child:
         while at < count:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([handle], [], [], left)[0]:
-                raise _Died(f"took longer than {time_limit():g} s")
+                raise _DiedError(f"took longer than {time_limit():g} s")
             got = os.readv(handle, [view[at:]])
             if not got:
-                raise _Died(self._how())
+                raise _DiedError(self._how())
             at += got
         return taken
 
@@ -191,7 +191,7 @@ class Sandbox:
     def _talk(self, child: Child, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytearray]:
         try:
             message, payload = child.ask(request)
-        except _Died as error:
+        except _DiedError as error:
             child.kill()
             raise _hostile(path, str(error)) from None
         except BaseException:

@@ -141,7 +141,7 @@ def survey(frames: Mapping[int, Path], part: str, untrusted: bool) -> dict[int, 
         ):
             if here != there:
                 raise RenderError(
-                    f"frame {number} differs from frame {first} in {what}: {here} where {frames[first].name} has {there}",
+                    f"frame {number} differs from frame {first} in {what}: {here}; {frames[first].name} has {there}",
                     frame=number,
                     file=frames[number],
                     remedy="Render that frame again, or read the parts one by one with 'first' and 'last'.",
