@@ -106,7 +106,8 @@ class Read(Node):
         extents: dict[int, Region] = {}
         if found.frames:
             sources = {frame: _source(params, found, frame) for frame in range(first, last + 1)}
-            used = {frame: path for frame, path in found.frames.items() if path in {s.path for s in sources.values()}}
+            paths = {source.path for source in sources.values()}
+            used = {frame: path for frame, path in found.frames.items() if path in paths}
             facts = {used[frame]: fact for frame, fact in survey.survey(used, params.part, settings.untrusted).items()}
             for frame, source in sources.items():
                 if source.path is not None and facts[source.path].data != header.data:

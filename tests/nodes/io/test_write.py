@@ -443,3 +443,38 @@ def test_only_dead_processes_files_are_removed(tmp_path):
         path.touch()
     assert sorted(remove_stale(tmp_path)) == sorted([dead, reused])
     assert live.exists() and elsewhere.exists()
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from safelight.graph.errors import RenderError
+from safelight.graph.image import Clip, Image
+from safelight.graph.node import Settings
+from safelight.graph.region import Region
+from safelight.nodes.io.write import Write
+image = Image(np.random.default_rng(0).random((4, 600, 800), np.float32), Region.sized(800, 600), ("R", "G", "B", "A"),
+              {"safelight:file": {"types": {"A": "float"}}})
+node = Write()
+params = node.Params(path=Path(sys.argv[1]))
+clip = Clip(1, 1, image.region, image.region, channels=image.channels)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    writer = node.writer(params, clip, [1], Settings())
+    writer.write(1, image)
+    writer.close()
+except RenderError as error:
+    writer.abort()
+    print(error)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.exr", "a.dpx", "a.tif", "a.png", "a.jpg"])
+def test_a_disk_that_takes_no_more(tmp_path, name):
+    """A limit on the size of files: the encoders' own writes fail in the middle, without any mount."""
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path / name)], capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
+    assert "frame 1" in done.stdout and name in done.stdout and len(done.stdout.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
