@@ -142,19 +142,18 @@ class Read(Node):
         return list(_warnings(params, header, config, space))
 
     def fingerprint(self, params: ReadParams, frame: int | None, settings: Settings) -> str:
-        """Name the frame's file with size and time, and the colour config where a conversion takes place."""
+        """Name the frame's file with size and time; of all frames, the colour transform where there is one."""
         found = survey.files_of(params.path)
+        if frame is not None:
+            source = _source(params, found, frame)
+            if source.path is None:
+                return "black"
+            size, changed = survey.stamp(source.path)
+            return f"{source.path} {size} {changed} {source.index}"
         header = _first_header(params, found, settings.untrusted)
         config = _config(settings)
         space = _space(params, header, config, _first_path(found))
-        colour = "" if config.is_noop(space, config.working) else f"{space} {config.fingerprint(space, config.working)}"
-        if frame is None:
-            return colour
-        source = _source(params, found, frame)
-        if source.path is None:
-            return f"black {header.data} {colour}"
-        size, time = survey.stamp(source.path)
-        return f"{source.path} {size} {time} {source.index} {colour}"
+        return "" if config.is_noop(space, config.working) else f"{space} {config.fingerprint(space, config.working)}"
 
     def target(self, params: ReadParams, frame: int) -> Path | None:
         """Return the file a frame is read from; None for a movie."""
