@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from safelight.graph.device import cpu_count
 from safelight.graph.errors import GraphError, RenderError
 from safelight.nodes.io.files.child import LEAD
 from safelight.nodes.io.files.decode import Block
@@ -70,7 +71,12 @@ class Child:
         text_length, payload_length = LEAD.unpack(self._take(LEAD.size, deadline))
         if text_length > _MOST_TEXT or payload_length > memory_limit():
             raise _DiedError("answered nonsense")
-        message = json.loads(bytes(self._take(text_length, deadline)))
+        try:
+            message = json.loads(bytes(self._take(text_length, deadline)))
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise _DiedError("answered nonsense")
         return message, self._take(payload_length, deadline)
 
     def _take(self, count: int, deadline: float) -> bytearray:
@@ -114,6 +120,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(cpu_count() + 1)
         self._idle: list[Child] = []
         self._movies: dict[Path, tuple[threading.Lock, list[Child]]] = {}
         atexit.register(self.close)
@@ -176,10 +183,11 @@ class Sandbox:
                 answer = self._talk(child, request, path)
                 kept.append(child)
                 return answer
-        child = self._take()
-        answer = self._talk(child, request, path)
-        with self._lock:
-            self._idle.append(child)
+        with self._room:
+            child = self._take()
+            answer = self._talk(child, request, path)
+            with self._lock:
+                self._idle.append(child)
         return answer
 
     def _take(self) -> Child:
@@ -202,7 +210,7 @@ class Sandbox:
                 child.kill()
                 raise _hostile(path, f"wanted more than {memory_limit() >> 20} MB of memory")
             kind = GraphError if message["error"] == "graph" else RenderError
-            raise kind(str(message["what"]), file=path, remedy=str(message["remedy"]))
+            raise kind(str(message.get("what", "cannot be read")), file=path, remedy=str(message.get("remedy", "")))
         return message, payload
 
 
