@@ -169,7 +169,7 @@ def test_converted_files_come_back(tmp_path, bench, make_picture, make_clip):
         assert not np.allclose(bench.read(path, colourspace="scene_linear").data, image.data, atol=1e-3)
 
 
-def header_file(make_file, path, extra=None):
+def header_file(make_file, path, extra=None, samples=EVERY_HALF[:9, :7]):
     types = OpenImageIO.TypeDesc
     attributes = {
         "smpte:TimeCode": (types("timecode"), (0x01020304, 0)),
@@ -190,7 +190,7 @@ def header_file(make_file, path, extra=None):
         "colorInteropID": "lin_rec709_scene",
         **(extra or {}),
     }
-    return make_file(path, EVERY_HALF[:9, :7], "half", attributes, x=-2, y=3, full_width=20, full_height=10)
+    return make_file(path, np.ascontiguousarray(samples), "half", attributes, x=-2, y=3, full_width=20, full_height=10)
 
 
 def test_header_and_windows_survive_a_bare_copy(tmp_path, bench, make_file):
@@ -478,3 +478,35 @@ def test_a_disk_that_takes_no_more(tmp_path, name):
     assert done.returncode == 7, done.stderr
     assert "frame 1" in done.stdout and name in done.stdout and len(done.stdout.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tile", [0, 100])
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_through_the_engine(tmp_path, make_file, tile, untrusted):
+    """A rendered copy has the source's bits, windows and header, frame by frame, at any tile size."""
+    from safelight.graph.device import Device
+    from safelight.graph.document import Document
+    from safelight.graph.graph import Graph
+    from safelight.graph.render import render
+
+    (tmp_path / "in").mkdir()
+    sources = []
+    for frame in range(7, 11):
+        samples = np.roll(EVERY_HALF, frame, axis=1)
+        sources.append(header_file(make_file, tmp_path / "in" / f"a.{frame:04d}.exr", {"aWhole": frame}, samples))
+    text = """
+        safelight = 1
+        [nodes.read]
+        type = "Read"
+        path = "in"
+        [nodes.write]
+        type = "Write"
+        input = "read"
+        path = "out/b.%04d.exr"
+    """
+    graph = Graph.from_document(Document.parse(text, tmp_path), untrusted=untrusted)
+    report = render(graph, device=Device("cpu", 2), tile=tile)
+    assert [path.name for path in report.files] == [f"b.{frame:04d}.exr" for frame in range(7, 11)]
+    for source, target in zip(sources, report.files, strict=True):
+        assert np.array_equal(native(source, "half").view(np.uint16), native(target, "half").view(np.uint16))
+        assert read_exr(source).parts[0].raw == read_exr(target).parts[0].raw
