@@ -116,7 +116,8 @@ class Graph:
             node = self.nodes[name]
             inputs = {port: clips[source.node][source.output] for port, source in self.links[name].items()}
             try:
-                made = node.extent(self.params[name], inputs)
+                params = self.params[name]
+                made = node.offer(params, self.settings) if node.source else node.extent(params, inputs)
             except SafelightError as error:
                 raise error.at(where=f"node '{name}'") from None
             if isinstance(made, Clip):

@@ -71,7 +71,8 @@ class Read(Node):
     converted, as stored: colour premultiplied by alpha in the file is converted premultiplied, and neither alpha nor
     any other channel is touched. Where no conversion takes place, floats and halfs come out with every bit they had,
     NaN payloads included. Whole-number samples of n bits become code / (2^n - 1); unsigned 32-bit EXR channels (ids)
-    travel as their bits, which float32 can carry and Write puts back, and not as numbers. Windows, pixel aspect, timecode and every other header attribute travel along.
+    travel as their bits, which float32 can carry and Write puts back, and not as numbers. Windows, pixel aspect,
+    timecode and every other header attribute travel along.
 
     A still's and a movie's frames are numbered from 1. A luminance/chroma EXR comes out as R, G, B; a deep one is
     refused. With `untrusted` in the settings all decoding is done in a child process with limited memory and time.
@@ -105,7 +106,8 @@ class Read(Node):
         extents: dict[int, Region] = {}
         if found.frames:
             sources = {frame: _source(params, found, frame) for frame in range(first, last + 1)}
-            used = {frame: path for frame, path in found.frames.items() if path in {s.path for s in sources.values()}}
+            paths = {source.path for source in sources.values()}
+            used = {frame: path for frame, path in found.frames.items() if path in paths}
             facts = {used[frame]: fact for frame, fact in survey.survey(used, params.part, settings.untrusted).items()}
             for frame, source in sources.items():
                 if source.path is not None and facts[source.path].data != header.data:
@@ -140,19 +142,18 @@ class Read(Node):
         return list(_warnings(params, header, config, space))
 
     def fingerprint(self, params: ReadParams, frame: int | None, settings: Settings) -> str:
-        """Name the frame's file with size and time, and the colour config where a conversion takes place."""
+        """Name the frame's file with size and time; of all frames, the colour transform where there is one."""
         found = survey.files_of(params.path)
+        if frame is not None:
+            source = _source(params, found, frame)
+            if source.path is None:
+                return "black"
+            size, changed = survey.stamp(source.path)
+            return f"{source.path} {size} {changed} {source.index}"
         header = _first_header(params, found, settings.untrusted)
         config = _config(settings)
         space = _space(params, header, config, _first_path(found))
-        colour = "" if config.is_noop(space, config.working) else f"{space} {config.fingerprint(space, config.working)}"
-        if frame is None:
-            return colour
-        source = _source(params, found, frame)
-        if source.path is None:
-            return f"black {header.data} {colour}"
-        size, time = survey.stamp(source.path)
-        return f"{source.path} {size} {time} {source.index} {colour}"
+        return "" if config.is_noop(space, config.working) else f"{space} {config.fingerprint(space, config.working)}"
 
     def target(self, params: ReadParams, frame: int) -> Path | None:
         """Return the file a frame is read from; None for a movie."""
@@ -186,7 +187,9 @@ class Read(Node):
                 )
             data = _planes(header, blocks, device)
         except (RenderError, GraphError) as error:
-            raise RenderError(error.what, frame=request.frame, file=error.file or source.path, remedy=error.remedy) from None
+            raise RenderError(
+                error.what, frame=request.frame, file=error.file or source.path, remedy=error.remedy
+            ) from None
         space = _space(params, header, config, source.path)
         converts = not config.is_noop(space, config.working)
         if converts:
@@ -342,5 +345,3 @@ def _same(said: tuple[float, ...], config: ColourConfig) -> bool:
     known |= dict.fromkeys(("Linear Rec.709 (sRGB)", "lin_rec709", "Utility - Linear - sRGB"), _REC709)
     working = known.get(config.working)
     return working is not None and max(abs(a - b) for a, b in zip(said, working, strict=True)) < 2e-3
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -211,7 +211,9 @@ class _MovieFrames:
         self._clip, self._config, self._space = clip, config, space
         self._device = Device()
         notes = {
-            name.removeprefix("movie:"): str(clip.metadata[name]) for name in ("movie:timecode",) if name in clip.metadata
+            name.removeprefix("movie:"): str(clip.metadata[name])
+            for name in ("movie:timecode",)
+            if name in clip.metadata
         }
         self._movie = MovieWriter(
             params.path,
@@ -260,9 +262,7 @@ def _channels(params: WriteParams, clip: Clip, target: Format | None) -> tuple[s
 
 def _frame(image: Image, region: Region, channels: tuple[str, ...]) -> Array:
     """Cut or fill an image to a region and choose its channels; beyond its data there is black."""
-    data: Any = image.data
-    if not isinstance(data, np.ndarray):
-        data = data.get()
+    data = Device().download(image).data
     names = {name: index for index, name in enumerate(image.channels)}
     if channels != image.channels:
         data = data[[names[name] for name in channels]]
@@ -284,7 +284,7 @@ def _encode(planes: Array, channels: tuple[str, ...], config: ColourConfig, spac
     names = {name: index for index, name in enumerate(channels)}
     colour = [names[name] for name in COLOUR_CHANNELS if name in names]
     if len(colour) == 3:
-        made = config.convert(planes[colour], config.working, space, device)
+        made: Array = config.convert(planes[colour], config.working, space, device)
         if len(channels) == 3 and colour == [0, 1, 2]:
             return made
         planes = planes.copy()
@@ -345,7 +345,9 @@ def _check_still(params: WriteParams, target: Format) -> None:
 
 def _check_movie(params: WriteParams, clip: Clip) -> MovieFormat:
     if params.datatype in ("half", "float"):
-        raise GraphError(f"movies cannot hold datatype {params.datatype}", where="datatype", remedy="Use uint8 or uint10.")
+        raise GraphError(
+            f"movies cannot hold datatype {params.datatype}", where="datatype", remedy="Use uint8 or uint10."
+        )
     form = movie_format(params.path, params.codec, params.pixel_format, params.datatype)
     width, height = clip.display.width, clip.display.height
     if (form.halves[0] and width % 2) or (form.halves[1] and height % 2):
@@ -363,7 +365,9 @@ def _check_source(params: WriteParams, clip: Clip, node: Write) -> None:
     mine = node.target(params, clip.first) or params.path
     if source and mine.exists() and Path(source).exists() and mine.samefile(source):
         raise GraphError(
-            "the file would overwrite its own source", file=mine, remedy="Write to another folder or under another name."
+            "the file would overwrite its own source",
+            file=mine,
+            remedy="Write to another folder or under another name.",
         )
 
 

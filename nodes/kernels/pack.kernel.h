@@ -5,7 +5,7 @@
 
 struct pack_args {
     sl::Grid grid;
-    sl::In in;
+    sl::In source;
     sl::Raw out;
     int kind;    // sl::Sample
     int planes;  // samples to a pixel
@@ -53,12 +53,12 @@ SL_FN void join_planes(const In& in, int planes, int* to, long long at, int n) {
 SL_FN void pack(const pack_args& k, int item, int y) {
     using namespace sl;
     int samples[RUN];
-    const int x = item * k.run, n = imin(k.run, k.in.w - x), count = n * k.planes;
-    const long long at = y * k.in.row + x;
-    if (k.planes == 1) join_planes<1>(k.in, 1, samples, at, n);
-    else if (k.planes == 3) join_planes<3>(k.in, 3, samples, at, n);
-    else if (k.planes == 4) join_planes<4>(k.in, 4, samples, at, n);
-    else join_planes<0>(k.in, k.planes, samples, at, n);
+    const int x = item * k.run, n = imin(k.run, k.source.w - x), count = n * k.planes;
+    const long long at = y * k.source.row + x;
+    if (k.planes == 1) join_planes<1>(k.source, 1, samples, at, n);
+    else if (k.planes == 3) join_planes<3>(k.source, 3, samples, at, n);
+    else if (k.planes == 4) join_planes<4>(k.source, 4, samples, at, n);
+    else join_planes<0>(k.source, k.planes, samples, at, n);
     unsigned char* to = k.out.p + y * k.out.row;
     const long long first = (long long)x * k.planes;
     if (k.kind == SAMPLE_U8) pack_run<SAMPLE_U8>(k, samples, to, first, count);

@@ -4,7 +4,7 @@
 
 struct unpack_args {
     sl::Grid grid;
-    sl::Raw in;
+    sl::Raw source;
     sl::Out out;
     int kind;    // sl::Sample
     int planes;  // samples to a pixel
@@ -53,7 +53,7 @@ SL_FN void unpack(const unpack_args& k, int item, int y) {
     using namespace sl;
     int samples[RUN];
     const int x = item * k.run, n = imin(k.run, k.out.w - x), count = n * k.planes;
-    const unsigned char* from = k.in.p + y * k.in.row;
+    const unsigned char* from = k.source.p + y * k.source.row;
     const long long first = (long long)x * k.planes;
     if (k.kind == SAMPLE_U8) unpack_run<SAMPLE_U8>(k, from, first, count, samples);
     else if (k.kind == SAMPLE_U16) unpack_run<SAMPLE_U16>(k, from, first, count, samples);

@@ -30,15 +30,9 @@ def _limit(memory: int) -> None:
         import resource
     except ImportError:  # not a POSIX system: the time limit alone holds
         return
-    for what, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, None),
-    ):
-        if most is not None:
-            hard = resource.getrlimit(what)[1]
-            resource.setrlimit(what, (most if hard < 0 else min(most, hard),) * 2)
+    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
+        hard = resource.getrlimit(what)[1]
+        resource.setrlimit(what, (most if hard < 0 else min(most, hard),) * 2)
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:

@@ -47,7 +47,7 @@ class Block:
 
 @cache
 def oiio() -> Any:
-    """Return OpenImageIO, told once to keep numbers and alpha as files hold them."""
+    """Return OpenImageIO, imported when first needed."""
     import OpenImageIO
 
     return OpenImageIO
@@ -155,9 +155,7 @@ def read_samples(path: Path, part: str = "", channels: Sequence[str] = ()) -> tu
     return select(header, blocks, channels, path)
 
 
-def select(
-    header: Header, blocks: list[Block], channels: Sequence[str], path: Path
-) -> tuple[Header, list[Block]]:
+def select(header: Header, blocks: list[Block], channels: Sequence[str], path: Path) -> tuple[Header, list[Block]]:
     """Keep the channels named, in the file's order; all when none is named.
 
     Raises
@@ -245,7 +243,9 @@ def check_png(path: Path) -> None:
         if end > len(data):
             break
         if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise RenderError(f"the PNG file is damaged: its {name!r} chunk does not agree with its checksum", file=path, remedy=_MEND)
+            raise RenderError(
+                f"the PNG file is damaged: its {name!r} chunk does not agree with its checksum", file=path, remedy=_MEND
+            )
         at = end
     if name != b"IEND" or at > len(data):
         raise RenderError("the PNG file is cut off", file=path, remedy=_MEND)

@@ -144,7 +144,9 @@ def _spec(still: Still, target: Format) -> Any:
     library = oiio()
     kinds = [{"uint10": "uint16", "uint12": "uint16", "uint32": "uint"}.get(kind, kind) for kind in still.types]
     mixed = len(set(kinds)) > 1 or "uint" in kinds
-    spec = library.ImageSpec(still.region.width, still.region.height, len(still.channels), "float" if mixed else kinds[0])
+    spec = library.ImageSpec(
+        still.region.width, still.region.height, len(still.channels), "float" if mixed else kinds[0]
+    )
     if mixed:
         spec.channelformats = tuple(library.TypeDesc(kind) for kind in kinds)
     spec.channelnames = still.channels
@@ -185,7 +187,7 @@ def _attributes(spec: Any, still: Still, target: Format) -> None:
     types: Mapping[str, str] = origin.get("attribute_types", {}) if isinstance(origin, Mapping) else {}
     other = {family for name, family in _FAMILIES.items() if name != target.name} | {"movie"}
     for name, value in still.metadata.items():
-        if name == ORIGIN or name in _OWN or name.partition(":")[0] in other and ":" in name:
+        if name == ORIGIN or name in _OWN or (name.partition(":")[0] in other and ":" in name):
             continue
         if name in COLOUR_ATTRIBUTES and not still.keep_colour:
             continue

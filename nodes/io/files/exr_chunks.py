@@ -258,9 +258,7 @@ def chunk_count(path: Path, part: ExrPart) -> int:
             pairs = [(level, level) for level in range(_levels(max(w, h), rounding))]
         else:
             pairs = [(x, y) for y in range(down) for x in range(across)]
-        count = sum(
-            -(-_level_size(w, x, rounding) // tw) * -(-_level_size(h, y, rounding) // th) for x, y in pairs
-        )
+        count = sum(-(-_level_size(w, x, rounding) // tw) * -(-_level_size(h, y, rounding) // th) for x, y in pairs)
     if part.deep and part.chunk_count is not None:
         return part.chunk_count
     if part.chunk_count is not None and part.chunk_count != count:

@@ -22,7 +22,7 @@ def _host() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Return when a process of this machine started (in its own units), 0 if it lives but does not tell, None if dead."""
+    """Return when a process of this machine started, in its own units; 0 if it does not tell, None if dead."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     except (OSError, IndexError, ValueError):
@@ -105,11 +105,14 @@ class Landing:
         free = free_bytes(self.path.parent)
         if free is not None and (free < max(needed, 1 << 16) or "space" in why.lower()):
             return RenderError(
-                f"the disk is full: {_size(free)} left in {self.path.parent}" + (f", {_size(needed)} needed" if needed else ""),
+                f"the disk is full: {_size(free)} left in {self.path.parent}"
+                + (f", {_size(needed)} needed" if needed else ""),
                 file=self.path,
                 remedy="Make room and render again with --resume; no half-written frame was left behind.",
             )
-        return RenderError(f"cannot be written ({why})", file=self.path, remedy="Look at the folder's permissions and disk.")
+        return RenderError(
+            f"cannot be written ({why})", file=self.path, remedy="Look at the folder's permissions and disk."
+        )
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -142,7 +145,9 @@ def check_folder(folder: Path) -> None:
     if not standing.is_dir():
         raise GraphError(f"{standing} is a file, not a folder", remedy="Write somewhere else.")
     if not os.access(standing, os.W_OK | os.X_OK):
-        what = "the folder may not be written to" if standing == folder else f"cannot be made: {standing} is not writable"
+        what = (
+            "the folder may not be written to" if standing == folder else f"cannot be made: {standing} is not writable"
+        )
         raise GraphError(what, file=folder, remedy="Change its permissions, or write somewhere else.")
 
 

@@ -106,7 +106,9 @@ class Movie:
         if not width or not height:
             raise RenderError("its video has no size", file=self.path)
         aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-        attributes = {f"movie:{name}": str(text) for name, text in {**self._container.metadata, **stream.metadata}.items()}
+        attributes = {
+            f"movie:{name}": str(text) for name, text in {**self._container.metadata, **stream.metadata}.items()
+        }
         attributes["movie:codec"] = str(context.name)
         attributes["movie:pix_fmt"] = str(context.pix_fmt)
         pixel = self._av.VideoFormat(context.pix_fmt, width, height) if context.pix_fmt else None
@@ -144,7 +146,9 @@ class Movie:
                 frame = self._find(index)
             except self._av.FFmpegError as error:
                 self._next = None
-                raise RenderError(f"movie frame {index + 1} cannot be decoded ({error.strerror})", file=self.path) from None
+                raise RenderError(
+                    f"movie frame {index + 1} cannot be decoded ({error.strerror})", file=self.path
+                ) from None
             return self.header, [Block("float", self._samples(frame))]
 
     def _find(self, index: int) -> Any:

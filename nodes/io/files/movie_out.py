@@ -76,7 +76,9 @@ def movie_format(path: Path, codec: str, layout: str, datatype: str) -> MovieFor
         bits = next(iter(usual)) if datatype == "auto" else {"uint8": 8, "uint10": 10, "uint16": 16}.get(datatype, 0)
         if bits not in usual:
             can = [f"uint{number}" for number in sorted(usual)]
-            raise GraphError(f"{chosen} cannot hold datatype {datatype}", file=path, remedy=f"It can hold {_list(can)}.")
+            raise GraphError(
+                f"{chosen} cannot hold datatype {datatype}", file=path, remedy=f"It can hold {_list(can)}."
+            )
         layout = usual[bits]
     offered = [item.name for item in known.video_formats or ()]
     if offered and layout not in offered:
@@ -96,7 +98,9 @@ def _describe(codec: str, layout: str, path: Path) -> MovieFormat:
     halves = _HALVES.get(head.replace("yuvj", "").replace("yuv", ""))
     if halves is None or not head.startswith("yuv") or head.startswith("yuva") or (depth and not depth.isdigit()):
         raise GraphError(
-            f"pixel format {layout} is not supported", file=path, remedy="Use yuv420p, yuv422p10le, yuv444p10le, gbrp10le …"
+            f"pixel format {layout} is not supported",
+            file=path,
+            remedy="Use yuv420p, yuv422p10le, yuv444p10le, gbrp10le …",
         )
     return MovieFormat(codec, layout, bits, "bt601" if codec == "mjpeg" else "bt709", full, halves)
 

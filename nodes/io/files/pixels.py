@@ -57,7 +57,7 @@ def unpack(samples: Samples, kind: str, device: Device, *, out: Array | None = N
         run=run,
         shift=0 if kind == "uint8" else 16 - bits,
         most=float(2**bits - 1),
-        **{"in": samples},
+        source=samples,
     )
     return result
 
@@ -91,6 +91,6 @@ def pack(planes: Array, kind: str, device: Device, *, isa: str | None = None) ->
         run=run,
         shift=0 if kind == "uint8" else 16 - bits,
         most=float(2**bits - 1),
-        **{"in": (planes, Region.sized(width, height))},
+        source=(planes, Region.sized(width, height)),
     )
     return out

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from safelight.graph.device import cpu_count
 from safelight.graph.errors import GraphError, RenderError
 from safelight.nodes.io.files.child import LEAD
 from safelight.nodes.io.files.decode import Block
@@ -38,7 +39,7 @@ def time_limit() -> float:
     return float(os.environ.get("SAFELIGHT_UNTRUSTED_SECONDS", "60"))
 
 
-class _Died(Exception):
+class _DiedError(Exception):
     """The child is gone or silent; the text says how, as the end of a sentence."""
 
 
@@ -59,18 +60,23 @@ class Child:
         )
 
     def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
-        """Send one request; return the answer and its raw samples. Raises _Died."""
+        """Send one request; return the answer and its raw samples. Raises _DiedError."""
         assert self._process.stdin is not None
         deadline = time.monotonic() + time_limit()
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise _Died(self._how()) from None
+            raise _DiedError(self._how()) from None
         text_length, payload_length = LEAD.unpack(self._take(LEAD.size, deadline))
         if text_length > _MOST_TEXT or payload_length > memory_limit():
-            raise _Died("answered nonsense")
-        message = json.loads(bytes(self._take(text_length, deadline)))
+            raise _DiedError("answered nonsense")
+        try:
+            message = json.loads(bytes(self._take(text_length, deadline)))
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise _DiedError("answered nonsense")
         return message, self._take(payload_length, deadline)
 
     def _take(self, count: int, deadline: float) -> bytearray:
@@ -81,10 +87,10 @@ class Child:
         while at < count:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([handle], [], [], left)[0]:
-                raise _Died(f"took longer than {time_limit():g} s")
+                raise _DiedError(f"took longer than {time_limit():g} s")
             got = os.readv(handle, [view[at:]])
             if not got:
-                raise _Died(self._how())
+                raise _DiedError(self._how())
             at += got
         return taken
 
@@ -114,6 +120,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(cpu_count() + 1)
         self._idle: list[Child] = []
         self._movies: dict[Path, tuple[threading.Lock, list[Child]]] = {}
         atexit.register(self.close)
@@ -176,10 +183,11 @@ class Sandbox:
                 answer = self._talk(child, request, path)
                 kept.append(child)
                 return answer
-        child = self._take()
-        answer = self._talk(child, request, path)
-        with self._lock:
-            self._idle.append(child)
+        with self._room:
+            child = self._take()
+            answer = self._talk(child, request, path)
+            with self._lock:
+                self._idle.append(child)
         return answer
 
     def _take(self) -> Child:
@@ -191,7 +199,7 @@ class Sandbox:
     def _talk(self, child: Child, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytearray]:
         try:
             message, payload = child.ask(request)
-        except _Died as error:
+        except _DiedError as error:
             child.kill()
             raise _hostile(path, str(error)) from None
         except BaseException:
@@ -202,7 +210,7 @@ class Sandbox:
                 child.kill()
                 raise _hostile(path, f"wanted more than {memory_limit() >> 20} MB of memory")
             kind = GraphError if message["error"] == "graph" else RenderError
-            raise kind(str(message["what"]), file=path, remedy=str(message["remedy"]))
+            raise kind(str(message.get("what", "cannot be read")), file=path, remedy=str(message.get("remedy", "")))
         return message, payload
 
 

@@ -149,7 +149,7 @@ def _folder(folder: Path) -> Files:
     for frame, spellings in sorted(frames.items()):
         if spellings != [pattern.path(frame).name]:
             raise GraphError(
-                f"frame {frame} is spelt {' and '.join(sorted(spellings))}, where the others have {pattern.digits} digits",
+                f"frame {frame} is spelt {' and '.join(sorted(spellings))}; the others have {pattern.digits} digits",
                 file=folder,
                 remedy="Rename the odd ones, or name the sequence with #### in 'path'.",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,10 @@ class _Memory:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
-    def get(self, key: Any, make: Callable[[], T]) -> T:
+    def get(self, key: Any, changed: int, make: Callable[[], T]) -> T:
+        """Return what `make` made of something that changed at `changed` (nanoseconds since the epoch)."""
+        if time.time_ns() - changed < _SETTLED:
+            return make()
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -44,6 +48,8 @@ class _Memory:
         return made
 
 
+# File systems count time in steps of some milliseconds: what changed just now may change again within the same one.
+_SETTLED = 1_000_000_000
 _files = _Memory(64)
 _headers = _Memory(20_000)
 
@@ -77,20 +83,24 @@ def files_of(path: Path) -> Files:
     """Find what a path means; asked again only when its folder has changed."""
     folder = path if path.is_dir() else path.parent
     try:
-        time = folder.stat().st_mtime_ns
+        changed = folder.stat().st_mtime_ns
     except OSError:
         return find_files(path)
-    return _files.get((path, time), lambda: find_files(path))
+    return _files.get((path, changed), changed, lambda: find_files(path))
 
 
 def header_of(path: Path, part: str, untrusted: bool) -> Header:
     """Read a still's whole header, or remember it."""
-    return _headers.get((path, stamp(path), part, untrusted), lambda: opener(untrusted).header(path, part))
+    size, changed = stamp(path)
+    key = (path, size, changed, part, untrusted)
+    return _headers.get(key, changed, lambda: opener(untrusted).header(path, part))
 
 
 def movie_header_of(path: Path, untrusted: bool) -> Header:
     """Read a movie's header, or remember it."""
-    return _headers.get((path, stamp(path), "movie", untrusted), lambda: opener(untrusted).movie_header(path))
+    size, changed = stamp(path)
+    key = (path, size, changed, "movie", untrusted)
+    return _headers.get(key, changed, lambda: opener(untrusted).movie_header(path))
 
 
 def facts_of(path: Path, part: str, untrusted: bool) -> Facts:
@@ -105,7 +115,8 @@ def facts_of(path: Path, part: str, untrusted: bool) -> Facts:
         header = opener(untrusted).header(path, part)
         return Facts(header.display, header.data, frozenset(header.channels), header.pixel_aspect)
 
-    return _headers.get((path, stamp(path), part, "facts", untrusted), make)
+    size, changed = stamp(path)
+    return _headers.get((path, size, changed, part, "facts", untrusted), changed, make)
 
 
 def survey(frames: Mapping[int, Path], part: str, untrusted: bool) -> dict[int, Facts]:
@@ -141,7 +152,7 @@ def survey(frames: Mapping[int, Path], part: str, untrusted: bool) -> dict[int, 
         ):
             if here != there:
                 raise RenderError(
-                    f"frame {number} differs from frame {first} in {what}: {here} where {frames[first].name} has {there}",
+                    f"frame {number} differs from frame {first} in {what}: {here}; {frames[first].name} has {there}",
                     frame=number,
                     file=frames[number],
                     remedy="Render that frame again, or read the parts one by one with 'first' and 'last'.",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import pytest
 
 from safelight.graph.device import Device
@@ -93,14 +93,16 @@ def clip_of(image: Image, frames: int = 1, display: Region | None = None, **fact
     return Clip(1, frames, display or image.region, image.region, channels=image.channels, **facts)
 
 
-def write_oiio(path: Path, samples: np.ndarray, kind: str, attributes: dict[str, Any] | None = None, **spec: Any) -> Path:
+def write_oiio(
+    path: Path, samples: np.ndarray, kind: str, attributes: dict[str, Any] | None = None, **spec: Any
+) -> Path:
     """A file made by OpenImageIO alone, without any of our code."""
-    made = oiio.ImageSpec(samples.shape[1], samples.shape[0], samples.shape[2], kind)
+    made = OpenImageIO.ImageSpec(samples.shape[1], samples.shape[0], samples.shape[2], kind)
     for name, value in spec.items():
         setattr(made, name, value)
     for name, value in (attributes or {}).items():
         made.attribute(name, *value) if isinstance(value, tuple) else made.attribute(name, value)
-    output = oiio.ImageOutput.create(str(path))
+    output = OpenImageIO.ImageOutput.create(str(path))
     assert output.open(str(path), made), output.geterror()
     assert output.write_image(samples), output.geterror()
     output.close()

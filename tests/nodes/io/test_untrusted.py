@@ -6,7 +6,7 @@ import threading
 import time
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import pytest
 
 from safelight.graph.errors import RenderError
@@ -25,7 +25,7 @@ def box():
 
 def test_the_same_pixels_and_header(tmp_path, bench, make_file):
     samples = np.arange(65536, dtype=np.uint16).reshape(128, 512, 1).view(np.float16).repeat(3, 2)
-    attributes = {"smpte:TimeCode": (oiio.TypeDesc("timecode"), (1, 2)), "owner": "Ö"}
+    attributes = {"smpte:TimeCode": (OpenImageIO.TypeDesc("timecode"), (1, 2)), "owner": "Ö"}
     path = make_file(tmp_path / "a.exr", samples, "half", attributes)
     plain, plain_clip = bench.read(path), bench.clip(path)
     bench.settings = Settings(untrusted=True)
@@ -50,7 +50,7 @@ def test_it_wants_too_much_memory(tmp_path, make_file, monkeypatch):
     path = make_file(tmp_path / "a.exr", np.zeros((8000, 8000, 4), np.float16), "half", {"compression": "zip"})
     assert path.stat().st_size < 20_000_000
     try:
-        with pytest.raises(RenderError, match="memory|crashed|fit"):
+        with pytest.raises(RenderError, match=r"memory|crashed|fit"):
             box.samples(path, "", ())
         small = make_file(tmp_path / "b.exr", np.zeros((2, 2, 3), np.float16), "half")
         assert box.samples(small, "", ())[0].channels == ("R", "G", "B")
@@ -107,7 +107,9 @@ def test_zeroed_bytes_are_found(tmp_path, make_file, compression, where):
     table = read_exr(path).tables
     data = bytearray(path.read_bytes())
     first = int.from_bytes(data[table : table + 8], "little")
-    begin, length = {"table": (table, 8), "lead": (first, 8), "middle": (first + 8, 10**9), "end": (len(data) - 9, 0)}[where]
+    begin, length = {"table": (table, 8), "lead": (first, 8), "middle": (first + 8, 10**9), "end": (len(data) - 9, 0)}[
+        where
+    ]
     if where == "end":
         del data[begin:]
     elif where == "middle":

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import pytest
 
 from safelight.graph.errors import GraphError, RenderError
@@ -26,7 +26,7 @@ EVERY_HALF = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(3, 2)
 
 
 def native(path: Path, kind: str, channel: int | None = None) -> np.ndarray:
-    reader = oiio.ImageInput.open(str(path))
+    reader = OpenImageIO.ImageInput.open(str(path))
     if channel is None:
         return reader.read_image(0, 0, 0, reader.spec().nchannels, kind)
     return reader.read_image(0, 0, channel, channel + 1, kind)
@@ -149,8 +149,11 @@ def test_whole_numbers_clamp_and_floats_do_not(tmp_path, bench, make_clip):
 def test_dpx_is_film_log_by_default(tmp_path, bench, make_clip):
     image = Image(np.full((3, 4, 4), 0.18, np.float32), Region.sized(4, 4))
     bench.write(tmp_path / "a.dpx", make_clip(image), {1: image})
-    spec = oiio.ImageInput.open(str(tmp_path / "a.dpx")).spec()
-    assert spec.get_string_attribute("dpx:Transfer") == "Logarithmic" and spec.get_int_attribute("oiio:BitsPerSample") == 10
+    spec = OpenImageIO.ImageInput.open(str(tmp_path / "a.dpx")).spec()
+    assert (
+        spec.get_string_attribute("dpx:Transfer") == "Logarithmic"
+        and spec.get_int_attribute("oiio:BitsPerSample") == 10
+    )
     code = native(tmp_path / "a.dpx", "uint16")[0, 0, 1] >> 6
     assert 440 <= code <= 480  # 18 % grey of Cineon: 470, of the ACES configs' Cineon curve near it
     assert np.abs(bench.read(tmp_path / "a.dpx").data - 0.18).max() < 2e-3
@@ -166,8 +169,8 @@ def test_converted_files_come_back(tmp_path, bench, make_picture, make_clip):
         assert not np.allclose(bench.read(path, colourspace="scene_linear").data, image.data, atol=1e-3)
 
 
-def header_file(make_file, path, extra=None):
-    types = oiio.TypeDesc
+def header_file(make_file, path, extra=None, samples=EVERY_HALF[:9, :7]):
+    types = OpenImageIO.TypeDesc
     attributes = {
         "smpte:TimeCode": (types("timecode"), (0x01020304, 0)),
         "smpte:KeyCode": (types("keycode"), (1, 2, 3, 4, 5, 4, 64)),
@@ -187,7 +190,7 @@ def header_file(make_file, path, extra=None):
         "colorInteropID": "lin_rec709_scene",
         **(extra or {}),
     }
-    return make_file(path, EVERY_HALF[:9, :7], "half", attributes, x=-2, y=3, full_width=20, full_height=10)
+    return make_file(path, np.ascontiguousarray(samples), "half", attributes, x=-2, y=3, full_width=20, full_height=10)
 
 
 def test_header_and_windows_survive_a_bare_copy(tmp_path, bench, make_file):
@@ -369,7 +372,7 @@ def test_a_full_disk_with_mixed_types_and_movies(tmp_path, bench, make_picture, 
         assert list(disk.iterdir()) == []
         pytest.importorskip("av")
         with pytest.raises(RenderError, match="the disk is full"):
-            bench.write(disk / "a.mkv", make_clip(image, 5), {frame: image for frame in range(1, 6)})
+            bench.write(disk / "a.mkv", make_clip(image, 5), dict.fromkeys(range(1, 6), image))
         assert list(disk.iterdir()) == []
 
 
@@ -440,3 +443,70 @@ def test_only_dead_processes_files_are_removed(tmp_path):
         path.touch()
     assert sorted(remove_stale(tmp_path)) == sorted([dead, reused])
     assert live.exists() and elsewhere.exists()
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from safelight.graph.errors import RenderError
+from safelight.graph.image import Clip, Image
+from safelight.graph.node import Settings
+from safelight.graph.region import Region
+from safelight.nodes.io.write import Write
+image = Image(np.random.default_rng(0).random((4, 600, 800), np.float32), Region.sized(800, 600), ("R", "G", "B", "A"),
+              {"safelight:file": {"types": {"A": "float"}}})
+node = Write()
+params = node.Params(path=Path(sys.argv[1]))
+clip = Clip(1, 1, image.region, image.region, channels=image.channels)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    writer = node.writer(params, clip, [1], Settings())
+    writer.write(1, image)
+    writer.close()
+except RenderError as error:
+    writer.abort()
+    print(error)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.exr", "a.dpx", "a.tif", "a.png", "a.jpg"])
+def test_a_disk_that_takes_no_more(tmp_path, name):
+    """A limit on the size of files: the encoders' own writes fail in the middle, without any mount."""
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path / name)], capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
+    assert "frame 1" in done.stdout and name in done.stdout and len(done.stdout.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tile", [0, 100])
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_through_the_engine(tmp_path, make_file, tile, untrusted):
+    """A rendered copy has the source's bits, windows and header, frame by frame, at any tile size."""
+    from safelight.graph.device import Device
+    from safelight.graph.document import Document
+    from safelight.graph.graph import Graph
+    from safelight.graph.render import render
+
+    (tmp_path / "in").mkdir()
+    sources = []
+    for frame in range(7, 11):
+        samples = np.roll(EVERY_HALF, frame, axis=1)
+        sources.append(header_file(make_file, tmp_path / "in" / f"a.{frame:04d}.exr", {"aWhole": frame}, samples))
+    text = """
+        safelight = 1
+        [nodes.read]
+        type = "Read"
+        path = "in"
+        [nodes.write]
+        type = "Write"
+        input = "read"
+        path = "out/b.%04d.exr"
+    """
+    graph = Graph.from_document(Document.parse(text, tmp_path), untrusted=untrusted)
+    report = render(graph, device=Device("cpu", 2), tile=tile)
+    assert [path.name for path in report.files] == [f"b.{frame:04d}.exr" for frame in range(7, 11)]
+    for source, target in zip(sources, report.files, strict=True):
+        assert np.array_equal(native(source, "half").view(np.uint16), native(target, "half").view(np.uint16))
+        assert read_exr(source).parts[0].raw == read_exr(target).parts[0].raw
