@@ -61,8 +61,8 @@ class DegrainParams(Params):
     domain: Literal["auto", "log", "linear", "density"] = param(
         "auto",
         "Where grain is taken. log: for scene-linear plates, stops above a toe of 0.01. density: for scene-linear "
-        "plates from `stock`. linear: plate values as they are, for material that is already log or display-referred. auto: "
-        "density for noise = stock, otherwise log.",
+        "plates from `stock`. linear: plate values as they are, for material that is already log or display-referred. "
+        "auto: density for noise = stock, otherwise log.",
     )
     stock: str = param(
         "500T", "Camera negative, for density: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, …, 5219)."
