@@ -23,7 +23,7 @@ from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter,
 
 BORDER = 8
 TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
-ROWS, STEP = 64, 2
+ROWS, STEP, COLOUR_STEP = 64, 2, 4
 SEARCH_SCALE = {
     "log": 200.0,
     "linear": 2048.0,
@@ -343,6 +343,7 @@ class Degrain(Node):
             tiles_x=-(-region.width // TILE),
             rows=ROWS,
             step=STEP,
+            colour_step=COLOUR_STEP,
             width=region.width,
             height=region.height,
             toe=TOE,

@@ -10,7 +10,7 @@ from scipy.fft import dctn, idctn
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
-from safelight.nodes.grain.degrain import ROWS, STEP, TILE, _mirror, _work
+from safelight.nodes.grain.degrain import COLOUR_STEP, ROWS, STEP, TILE, _mirror, _work
 from safelight.nodes.grain.domain import CODE, OPPONENT, TOE, coding
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import isas, launch
@@ -88,6 +88,8 @@ def reference(
             at = np.clip((level - low) / (high - low), 0, 1) * (variance.shape[1] - 1)
             noise_rgb = [np.interp(at[c], np.arange(variance.shape[1]), variance[c]) for c in range(3)]
             for c in range(3):
+                if c > 0 and y % COLOUR_STEP:
+                    continue
                 noise = (OPPONENT[c] ** 2) @ noise_rgb
                 f = dctn(seen[:, c], axes=(1, 2), norm="ortho")
                 acc, den = np.zeros((8, 8)), np.ones((8, 8))
@@ -147,6 +149,7 @@ def degrain(
         tiles_x=tiles,
         rows=ROWS,
         step=STEP,
+        colour_step=COLOUR_STEP,
         width=region.width,
         height=region.height,
         toe=TOE,

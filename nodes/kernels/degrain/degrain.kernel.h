@@ -22,7 +22,7 @@ struct degrain_args {
     sl::Table variance;      // noise variance over the encoded level, one plane for each channel
     sl::Table spectrum;      // 64 relative variances of the DCT coefficients for each opponent channel
     sl::Table uncurve;       // DENSITY: log-encoded light over density
-    int planes, count, domain, tiles_x, rows, step, width, height;
+    int planes, count, domain, tiles_x, rows, step, colour_step, width, height;
     float toe, scale;        // scale: on the noise variance
     float agree, doubt;      // neighbours: expected square difference in variances; slope of the penalty beyond it
     float band[12];          // mean of the spectrum in each band, for each opponent channel
@@ -201,6 +201,7 @@ SL_FN void degrain(const degrain_args& k, int item) {
         SL_SYNC();
         degrain_levels(k, means, variance);
         for (int c = 0; c < k.planes; ++c) {
+            if (c > 0 && y % k.colour_step != 0) continue;
             SL_COLUMNS(x, LINE) {
                 const float* p = k.centre.p + c * k.centre.plane + top * k.centre.row + left + x;
                 for (int n = 0; n < k.count; ++n) {
