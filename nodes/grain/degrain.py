@@ -14,15 +14,21 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.grain.domain import CODE, TOE, Domain
+from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
 from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.regrain import film_layers
+from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
 BORDER = 8
 TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
-ROWS, STEP = 64, 2
-SEARCH_SCALE = {"log": 200.0, "linear": 2048.0}  # steps of the search luma for each unit of the domain
+ROWS, STEP, COLOUR_STEP = 64, 2, 4
+SEARCH_SCALE = {
+    "log": 200.0,
+    "linear": 2048.0,
+    "density": 1200.0,
+}  # steps of the search luma for each unit of the domain
 SCRATCH = 144 * (8 * (3 + 8 + 1 + 6) + 4)  # floats an item needs on a CUDA device
 
 # Tuned on pans, parallax and still shots with white noise of 4 to 25 codes and 500T grain.
@@ -41,18 +47,33 @@ class DegrainParams(Params):
         le=4,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
-    noise: Literal["auto", "manual"] = param(
-        "auto", "auto: sigma and spectrum are measured on the whole shot. manual: white noise of `sigma`."
+    noise: Literal["auto", "stock", "manual"] = param(
+        "auto",
+        "auto: sigma and spectrum are measured on the whole shot. stock: the grain of `stock` as published. manual: "
+        "white noise of `sigma`.",
     )
     sigma: float = param(
         0.1,
-        "Standard deviation of the noise for `manual`, in units of the domain: stops for log, plate values for linear.",
+        "Standard deviation of the noise for `manual`, in units of the domain: stops (log), plate values (linear) or "
+        "density.",
         ge=0,
     )
-    domain: Domain = param(
-        "log",
-        "log: for scene-linear plates, stops above a toe of 0.01. linear: plate values as they are, for material that "
-        "is already log or display-referred.",
+    domain: Literal["auto", "log", "linear", "density"] = param(
+        "auto",
+        "Where grain is taken. log: for scene-linear plates, stops above a toe of 0.01. density: for scene-linear "
+        "plates from `stock`. linear: plate values as they are, for material that is already log or display-referred. "
+        "auto: density for noise = stock, otherwise log.",
+    )
+    stock: str = param(
+        "500T", "Camera negative, for density: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, …, 5219)."
+    )
+    format: str = param("super35_4perf", "Negative format: with the picture's width, the size of a pixel on the film.")
+    pitch: float = param(
+        0.0,
+        "Distance of pixels on the film; 0 takes the format's width over the picture's.",
+        unit="µm",
+        ge=0,
+        le=1000,
     )
     smoothness: float = param(
         0.01, "Price of a motion vector that differs from its neighbours', against the noise.", ge=0, le=1
@@ -71,6 +92,25 @@ class Prepared:
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         return sum(int(p.nbytes) for p in self.planes) + sum(p.nbytes for p in self.pyramids)
+
+
+def _domain(params: DegrainParams) -> Domain:
+    if params.domain == "auto":
+        return "density" if params.noise == "stock" else "log"
+    return params.domain
+
+
+def _coding(params: DegrainParams, channels: Sequence[str]) -> Coding:
+    """Return how the colour planes are encoded, in the order of `colour_planes`."""
+    domain = _domain(params)
+    if domain != "density":
+        return coding(domain)
+    curves = load_stock(params.stock).curves
+    return coding(domain, [curves[layer] for layer in film_layers(channels)[1]])
+
+
+def _part(whole: Coding, first: int, count: int) -> Coding:
+    return coding(whole.domain, whole.curves[first : first + count])
 
 
 def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -162,9 +202,22 @@ class Degrain(Node):
                 where="input 'input'",
                 remedy="Feed a picture; mattes and depth have no grain.",
             )
+        if _domain(params) == "density":
+            load_stock(params.stock)
+            load_format(params.format)
+        elif params.noise == "stock":
+            raise GraphError(
+                f"noise = 'stock' is known in density, and domain is '{params.domain}'",
+                where="parameter 'domain'",
+                remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
+            )
         if 0 < len(clip.frames) <= params.radius and params.strength > 0:
             return (f"the clip has {len(clip.frames)} frames: fewer than radius {params.radius} asks for are used",)
         return ()
+
+    def identity(self, params: DegrainParams, request: Request) -> str | None:
+        """Strength 0 hands on the plate."""
+        return "input" if params.strength == 0 else None
 
     def reach(self, params: DegrainParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after; none at strength 0."""
@@ -176,7 +229,10 @@ class Degrain(Node):
         region = image.region
         work = _work(region)
         planes, pyramids = [], []
+        whole, first = _coding(params, image.channels), 0
         for group in _groups(image.channels):
+            part = _part(whole, first, len(group))
+            first += len(group)
             # One view where the planes lie in order, as they nearly always do.
             ordered = group == tuple(range(group[0], group[0] + len(group)))
             source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
@@ -190,11 +246,11 @@ class Degrain(Node):
                 plate=(source, region),
                 out=(coded, work),
                 luma=(luma, work),
-                curve=(np.zeros(2), (0, 1)),
+                curve=part.forward,
                 planes=len(group),
-                domain=CODE[params.domain],
+                domain=CODE[part.domain],
                 per_toe=1 / TOE,
-                search_scale=SEARCH_SCALE[params.domain],
+                search_scale=SEARCH_SCALE[part.domain],
             )
             _mirror(coded, region.width, region.height, xp)
             _mirror(luma, region.width, region.height, xp)
@@ -209,7 +265,8 @@ class Degrain(Node):
         groups = _groups(plate.channels)
         if params.strength == 0 or not plate.region:
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
-        noise = self._noise(params, inputs, sum(len(group) for group in groups))
+        whole = _coding(params, plate.channels)
+        noise = self._noise(params, inputs, plate.channels, whole)
         if noise.silent:
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         centre: Prepared = inputs.prepared("input", request.frame)
@@ -230,14 +287,16 @@ class Degrain(Node):
                 noise.sigma[first : first + len(group)],
                 noise.spectrum[first : first + len(group)],
             )
+            code = _part(whole, first, len(group))
             first += len(group)
-            self._group(params, part, plate, group, index, centre, others, image, grain, device)
+            self._group(params, part, code, plate, group, index, centre, others, image, grain, device)
         return {"image": plate.with_data(image), "grain": plate.with_data(grain)}
 
     def _group(
         self,
         params: DegrainParams,
         noise: Noise,
+        code: Coding,
         plate: Image,
         group: tuple[int, ...],
         index: int,
@@ -252,7 +311,7 @@ class Degrain(Node):
         n = len(group)
         region, work = plate.region, _work(plate.region)
         moved = xp.empty((max(1, n * len(others)), work.height, work.width), dtype=np.float32)
-        grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[params.domain]
+        grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[code.domain]
         for i, other in enumerate(others):
             vectors = search(
                 centre.pyramids[index], other.pyramids[index], device, noise=grey, smoothness=params.smoothness
@@ -279,13 +338,14 @@ class Degrain(Node):
             scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
             variance=(noise.sigma**2, (noise.low, noise.high)),
             spectrum=(spectrum, (0, 1)),
-            uncurve=(np.zeros(2), (0, 1)),
+            uncurve=code.inverse,
             planes=n,
             count=len(others),
-            domain=CODE[params.domain],
+            domain=CODE[code.domain],
             tiles_x=-(-region.width // TILE),
             rows=ROWS,
             step=STEP,
+            colour_step=COLOUR_STEP,
             width=region.width,
             height=region.height,
             toe=TOE,
@@ -299,9 +359,14 @@ class Degrain(Node):
         if not ordered:
             image[list(group)], grain[list(group)] = clean, taken
 
-    def _noise(self, params: DegrainParams, inputs: Inputs, planes: int) -> Noise:
+    def _noise(self, params: DegrainParams, inputs: Inputs, channels: Sequence[str], code: Coding) -> Noise:
+        layers = film_layers(channels)[1]
         if params.noise == "manual":
-            return Noise.white([params.sigma] * planes)
+            return Noise.white([params.sigma] * len(layers))
+        if params.noise == "stock":
+            width = max(1, inputs.clips["input"].display.width)
+            pitch = params.pitch or load_format(params.format).pitch(width)
+            return Noise.of_stock(load_stock(params.stock), layers, pitch, code)
         if inputs.analysis is None:
             raise RuntimeError("Degrain with noise = auto was given no analysis")
         return Noise.from_data(inputs.analysis["noise"])
@@ -313,8 +378,9 @@ class Degrain(Node):
         return params.noise == "auto" and params.strength > 0
 
     def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
-        """Measure again only when the domain changes."""
-        return {"domain": params.domain}
+        """Measure again only when the domain changes, or the stock that defines it."""
+        domain = _domain(params)
+        return {"domain": domain, "stock": params.stock if domain == "density" else ""}
 
     def analysis_requests(self, params: DegrainParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
         """Look at up to eight frames, spread over the shot."""
@@ -338,8 +404,9 @@ class Degrain(Node):
                 frames.append(number)
                 yield device.download(image).data[list(found)]
 
-        noise = estimate(planes(), params.domain)
-        unit = {"log": "stops", "linear": "plate values"}[params.domain]
+        code = _coding(params, clips["input"].channels)
+        noise = estimate(planes(), code)
+        unit = {"log": "stops", "linear": "plate values", "density": "density"}[code.domain]
         middle = noise.sigma[:, noise.sigma.shape[1] // 2]
         note = (
             "no noise found: nothing will be taken"

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import dctn
+from scipy.fft import dct, dctn
 
-from safelight.nodes.grain.domain import OPPONENT, Domain, encode
+from safelight.nodes.grain.domain import OPPONENT, Coding
+from safelight.nodes.grain.spectrum import covariance, pixel_ratio
+from safelight.nodes.grain.stock import Stock
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +33,7 @@ _SHARE = 0.1  # of a class's blocks: the calmest
 _MEDIAN = 0.4549  # of a squared normal number
 _FALL = {1: 1.3, 2: 1.5}
 _FEWEST = 24  # blocks a class must measure
-_SILENT = {"log": 2e-3, "linear": 1e-4}  # sigma below which there is nothing to take
+_SILENT = {"log": 2e-3, "linear": 1e-4, "density": 4e-4}  # sigma below which there is nothing to take
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,27 @@ class Noise:
         values = np.repeat(np.asarray(sigma, np.float64)[:, None], SAMPLES, axis=1)
         return cls(0.0, 1.0, values, np.ones((len(sigma), 8, 8)))
 
+    @classmethod
+    def of_stock(cls, stock: Stock, layers: Sequence[int], pitch: float, coding: Coding) -> Noise:
+        """Return the grain of a stock on pixels `pitch` µm apart, in the density of its layers.
+
+        Layers are independent: their correlation is unpublished.
+        """
+        high = 3.5
+        nets = np.linspace(0, high, 512)
+        light = coding.decode(np.repeat(nets[None], len(layers), axis=0))
+        sigma, spectra = [], []
+        for row, layer in zip(light, layers, strict=True):
+            cloud = stock.cloud_um[layer]
+            sigma.append(stock.sigma48_at(layer, row) * pixel_ratio(cloud, pitch))
+            lags = covariance(1.0, cloud, pitch, 7)[0]
+            lag = np.abs(np.subtract.outer(np.arange(8), np.arange(8)))
+            transform = dct(np.eye(8), axis=0, norm="ortho")
+            line = np.einsum("ki,ij,kj->k", transform, lags[lag] / lags[0], transform)
+            spectra.append(np.outer(line, line))
+        mix = OPPONENT**2 if len(layers) == 3 else np.eye(len(layers))
+        return cls(0.0, high, np.stack(sigma), np.einsum("ij,jyx->iyx", mix, np.stack(spectra)))
+
 
 def _blocks(plane: Floats) -> Floats:
     h, w = plane.shape[0] // 8 * 8, plane.shape[1] // 8 * 8
@@ -100,7 +123,7 @@ def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floa
     return curve
 
 
-def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise:
+def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise:
     """Measure the noise of a plate.
 
     Parameters
@@ -116,7 +139,7 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise
     encoded: list[Floats] = []
     opposed: list[Floats] = []
     for frame in frames:
-        values = encode(np.where(np.isfinite(frame), frame, np.nan), domain)
+        values = coding.encode(np.where(np.isfinite(frame), frame, np.nan))
         planes = np.stack([_blocks(plane) for plane in values], axis=1)
         ends = np.nanmin(values, axis=(1, 2)), np.nanmax(values, axis=(1, 2))
         clipped = [(planes == end[None, :, None, None]).sum((2, 3)).max(1) > 1 for end in ends]
@@ -140,12 +163,12 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], domain: Domain) -> Noise
         if points is None:
             return quiet
         centre, variance, count = points
-        floor = _SILENT[domain] ** 2 * 1e-2
+        floor = _SILENT[coding.domain] ** 2 * 1e-2
         sigma[c] = np.exp(0.5 * _smooth(centre, np.log(np.maximum(variance, floor)), count, at))
     expected = np.stack([np.interp(levels[:, c], at, sigma[c]) ** 2 for c in range(channels)], axis=1)
     spectrum = _spectrum(np.concatenate(opposed), expected)
     # Texture never fills the highest frequencies of the calmest blocks: what they hold is noise, or nothing.
-    if np.median(sigma) * np.sqrt(spectrum[0, 5:, 5:].mean()) < _SILENT[domain]:
+    if np.median(sigma) * np.sqrt(spectrum[0, 5:, 5:].mean()) < _SILENT[coding.domain]:
         return quiet
     return Noise(low, high, sigma, spectrum)
 

@@ -21,8 +21,9 @@
     }
 
 // Items of many threads that share memory: NAME(k, item) is run by THREADS threads of one block (one call on a CPU, in
-// lanes). A loop over columns is SL_COLUMNS; between loops that read what others wrote stands SL_SYNC.
+// lanes). A loop over columns is SL_COLUMNS, one over anything else SL_COUNT; between loops that read what others wrote stands SL_SYNC.
 #define SL_COLUMNS(I, COUNT) for (int I = int(threadIdx.x); I < (COUNT); I += int(blockDim.x))
+#define SL_COUNT(I, COUNT) for (int I = int(threadIdx.x); I < (COUNT); I += int(blockDim.x))
 #define SL_SYNC() __syncthreads()
 #define SL_BLOCK_KERNEL(NAME)                                                        \
     extern "C" __global__ void NAME##_kernel(const NAME##_args k) {                  \
@@ -32,6 +33,7 @@
 #else
 
 #define SL_COLUMNS(I, COUNT) for (int I = 0; I < (COUNT); I += sl::LANES)
+#define SL_COUNT(I, COUNT) for (int I = 0; I < (COUNT); ++I)
 #define SL_SYNC()
 
 #define SL_JOIN_(A, B, C) A##B##C

@@ -145,7 +145,7 @@ def compensate(planes: Any, vectors: Any, device: Device, out: Any = None, isa: 
     launch(
         device,
         "motion_compensate",
-        Region.sized(vectors.shape[2] + 1, vectors.shape[1] + 1),
+        Region.sized(1, vectors.shape[1] + 1),
         isa=isa,
         source=(planes, region),
         vectors=(vectors, _whole(vectors)),

@@ -21,8 +21,8 @@ struct degrain_args {
     sl::Out scratch;         // CUDA: DEGRAIN_SCRATCH floats for each item
     sl::Table variance;      // noise variance over the encoded level, one plane for each channel
     sl::Table spectrum;      // 64 relative variances of the DCT coefficients for each opponent channel
-    sl::Table uncurve;       // DENSITY: samples of log-encoded light over density
-    int planes, count, domain, tiles_x, rows, step, width, height;
+    sl::Table uncurve;       // DENSITY: log-encoded light over density
+    int planes, count, domain, tiles_x, rows, step, colour_step, width, height;
     float toe, scale;        // scale: on the noise variance
     float agree, doubt;      // neighbours: expected square difference in variances; slope of the penalty beyond it
     float band[12];          // mean of the spectrum in each band, for each opponent channel
@@ -146,7 +146,10 @@ SL_FN void degrain_finish(const degrain_args& k, int x0, int y, const float* sum
         for (int c = 0; c < k.planes; ++c) {
             const F plate = at.load(k.plate, c);
             F clean = v[c];
-            if (k.domain == DENSITY) clean = lookup(k.uncurve, c, clean);
+            if (k.domain == DENSITY) {
+                const F light = lookup(k.uncurve, c, sl::abs(clean));
+                clean = select(clean < 0.0f, -light, light);
+            }
             if (k.domain != AS_IS) clean = log_decode(clean, k.toe);
             const M usable = is_finite(plate) & is_finite(clean);
             const F from = select(usable, plate, splat(0.0f));
@@ -198,6 +201,7 @@ SL_FN void degrain(const degrain_args& k, int item) {
         SL_SYNC();
         degrain_levels(k, means, variance);
         for (int c = 0; c < k.planes; ++c) {
+            if (c > 0 && y % k.colour_step != 0) continue;
             SL_COLUMNS(x, LINE) {
                 const float* p = k.centre.p + c * k.centre.plane + top * k.centre.row + left + x;
                 for (int n = 0; n < k.count; ++n) {

@@ -7,7 +7,7 @@ struct degrain_encode_args {
     sl::Grid grid;
     sl::In plate;
     sl::Out out, luma;
-    sl::Table curve;    // DENSITY: samples over log2 of exposure, one plane for each channel
+    sl::Table curve;    // DENSITY: density over log-encoded light, one plane for each channel
     int planes;         // 3 (R, G, B) or 1
     int domain;
     float per_toe;
@@ -21,7 +21,10 @@ SL_FN void degrain_encode(const degrain_encode_args& k, const sl::At<EDGE>& at) 
     for (int c = 0; c < k.planes; ++c) {
         v[c] = at.load(k.plate, c);
         if (k.domain == LOG) v[c] = log_encode(v[c], k.per_toe);
-        if (k.domain == DENSITY) v[c] = lookup(k.curve, c, log_encode(v[c], k.per_toe));
+        if (k.domain == DENSITY) {
+            const F density = lookup(k.curve, c, log_encode(sl::abs(v[c]), k.per_toe));
+            v[c] = select(v[c] < 0.0f, -density, density);
+        }
     }
     if (k.planes == 3) to_opponent(v[0], v[1], v[2]);
     for (int c = 0; c < k.planes; ++c) at.store(k.out, c, v[c]);

@@ -18,13 +18,13 @@ struct motion_search_args {
 
 static constexpr int MOTION_WINDOW = 16;
 
-SL_FN float motion_cost(const float* a, long long arow, const float* b, long long brow) {
+SL_FN float motion_cost(const float* block, const float* b, long long row) {
     using namespace sl;
     F sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
     for (int y = 0; y < MOTION_WINDOW; y += 4)
         for (int x = 0; x < MOTION_WINDOW; x += LANES)
             for (int j = 0; j < 4; ++j)
-                sum[j] = sum[j] + sl::abs(load_lanes(a + (y + j) * arow + x) - load_lanes(b + (y + j) * brow + x));
+                sum[j] = sum[j] + sl::abs(load_lanes(block + (y + j) * MOTION_WINDOW + x) - load_lanes(b + (y + j) * row + x));
     return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
@@ -42,14 +42,18 @@ SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
     using namespace sl;
     static constexpr float AREA = MOTION_WINDOW * MOTION_WINDOW, NONE = 3.0e38f;
     const int wx = iclamp(bx * 8 - 4, 0, k.here.w - MOTION_WINDOW), wy = iclamp(by * 8 - 4, 0, k.here.h - MOTION_WINDOW);
-    const float* a = k.here.p + wy * k.here.row + wx;
+    // A copy on whole cache lines: it is read for every candidate.
+    alignas(64) float block[MOTION_WINDOW * MOTION_WINDOW];
+    for (int y = 0; y < MOTION_WINDOW; ++y)
+        for (int x = 0; x < MOTION_WINDOW; x += LANES)
+            store_lanes(block + y * MOTION_WINDOW + x, load_lanes(k.here.p + (wy + y) * k.here.row + wx + x));
     const int x_lo = -wx, x_hi = k.there.w - MOTION_WINDOW - wx;
     const int y_lo = -wy, y_hi = k.there.h - MOTION_WINDOW - wy;
     int expect_x = 0, expect_y = 0, best_x = 0, best_y = 0;
     float best = NONE, best_sad = NONE;
 
     const auto sad = [&](int dx, int dy) {
-        return motion_cost(a, k.here.row, k.there.p + (wy + dy) * k.there.row + wx + dx, k.there.row);
+        return motion_cost(block, k.there.p + (wy + dy) * k.there.row + wx + dx, k.there.row);
     };
     const auto priced = [&](float cost, int dx, int dy) {
         const int away = imax(dx - expect_x, expect_x - dx) + imax(dy - expect_y, expect_y - dy);

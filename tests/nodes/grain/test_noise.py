@@ -9,8 +9,10 @@ import pytest
 from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 
-from safelight.nodes.grain.domain import decode, encode
+from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.spectrum import pixel_ratio
+from safelight.nodes.grain.stock import load_stock
 
 
 def clean(height: int = 200, width: int = 320) -> np.ndarray:
@@ -25,7 +27,7 @@ def clean(height: int = 200, width: int = 320) -> np.ndarray:
 def test_white_noise_is_found(sigma: float) -> None:
     rng = np.random.default_rng(7)
     frames = [(clean() + rng.normal(0, sigma, clean().shape)).astype(np.float32) for _ in range(3)]
-    noise = estimate(frames, "linear")
+    noise = estimate(frames, coding("linear"))
     # The darkest third is texture alone: there it may read high.
     np.testing.assert_allclose(noise.sigma[:, 24:-8], sigma, rtol=0.12 if sigma > 0.01 else 0.3)
     np.testing.assert_allclose(noise.spectrum[:, 2:, 2:].mean((1, 2)), 1, atol=0.15)
@@ -35,7 +37,7 @@ def test_noise_that_grows_with_the_square_root_of_light() -> None:
     rng = np.random.default_rng(7)
     light = clean()
     frames = [(light + 0.05 * np.sqrt(light) * rng.standard_normal(light.shape)).astype(np.float32) for _ in range(4)]
-    noise = estimate(frames, "linear")
+    noise = estimate(frames, coding("linear"))
     level = np.linspace(noise.low, noise.high, noise.sigma.shape[1])
     np.testing.assert_allclose(noise.sigma[0, 8:-8], 0.05 * np.sqrt(level[8:-8]), rtol=0.15)
 
@@ -48,7 +50,7 @@ def test_coloured_noise_has_its_spectrum() -> None:
         grain *= 0.03 / grain.std()
         frames.append((clean() + grain).astype(np.float32))
         pure.append(grain.reshape(3, 25, 8, 40, 8).transpose(0, 1, 3, 2, 4).reshape(-1, 8, 8))
-    noise = estimate(frames, "linear")
+    noise = estimate(frames, coding("linear"))
     truth = (dctn(np.concatenate(pure), axes=(1, 2), norm="ortho") ** 2).mean(0)
     measured = noise.spectrum[0] * np.median(noise.sigma) ** 2
     np.testing.assert_allclose(measured[2:, 2:] / truth[2:, 2:], 1, atol=0.4)
@@ -57,14 +59,14 @@ def test_coloured_noise_has_its_spectrum() -> None:
 
 
 def test_a_plate_without_noise_is_silent() -> None:
-    assert estimate([clean().astype(np.float32)] * 2, "linear").silent
-    assert estimate([np.full((3, 64, 64), 0.3, np.float32)], "linear").silent
-    assert estimate([np.zeros((1, 64, 64), np.float32)], "log").silent
+    assert estimate([clean().astype(np.float32)] * 2, coding("linear")).silent
+    assert estimate([np.full((3, 64, 64), 0.3, np.float32)], coding("linear")).silent
+    assert estimate([np.zeros((1, 64, 64), np.float32)], coding("log")).silent
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (3, 1, 50), (1, 8, 8), (3, 16, 16)])
 def test_too_little_to_tell_is_silent(shape: tuple[int, int, int]) -> None:
-    assert estimate([np.random.default_rng(0).random(shape).astype(np.float32)], "log").silent
+    assert estimate([np.random.default_rng(0).random(shape).astype(np.float32)], coding("log")).silent
 
 
 def test_broken_and_clipped_values_are_left_out() -> None:
@@ -73,14 +75,14 @@ def test_broken_and_clipped_values_are_left_out() -> None:
     frame[:, :60, :60] = 1.5  # burnt out
     frame[1, 100:120, 100:130] = np.nan
     frame[0, 150, 200] = np.inf
-    noise = estimate([frame] * 2, "linear")
+    noise = estimate([frame] * 2, coding("linear"))
     np.testing.assert_allclose(np.median(noise.sigma), 0.02, rtol=0.1)
 
 
 def test_one_plane() -> None:
     rng = np.random.default_rng(7)
     frame = (clean()[:1] + rng.normal(0, 0.02, (1, 200, 320))).astype(np.float32)
-    noise = estimate([frame], "linear")
+    noise = estimate([frame], coding("linear"))
     assert noise.sigma.shape[0] == 1 and noise.spectrum.shape == (1, 8, 8)
     np.testing.assert_allclose(np.median(noise.sigma), 0.02, rtol=0.1)
 
@@ -93,8 +95,22 @@ def test_as_data_and_back() -> None:
     np.testing.assert_allclose(again.spectrum, noise.spectrum)
 
 
-def test_domain_is_odd_and_invertible() -> None:
-    v = np.array([-6500.0, -0.3, -1e-6, 0, 1e-6, 0.18, 1, 6500])
-    for domain in ("log", "linear"):
-        np.testing.assert_allclose(decode(encode(v, domain), domain), v, rtol=1e-9, atol=1e-15)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(encode(-v, "log"), -encode(v, "log"))
+def test_domains_are_odd_and_invertible() -> None:
+    v = np.array([-6500.0, -0.3, -1e-6, 0, 1e-6, 0.18, 1, 6500])[None]
+    stock = load_stock("500T")
+    for code in (coding("log"), coding("linear"), coding("density", stock.curves[:1])):
+        np.testing.assert_allclose(code.decode(code.encode(v)), v, rtol=2e-6, atol=1e-12)
+        np.testing.assert_array_equal(code.encode(-v), -code.encode(v))
+
+
+def test_noise_of_a_stock_is_what_the_data_say() -> None:
+    stock = load_stock("5219")
+    code = coding("density", stock.curves)
+    noise = Noise.of_stock(stock, (0, 1, 2), 6.0, code)
+    net = code.encode(np.full((3, 1), 0.18))[:, 0]
+    at = np.linspace(noise.low, noise.high, noise.sigma.shape[1])
+    for layer in range(3):
+        expected = stock.sigma48(layer, 0.0) * pixel_ratio(stock.cloud_um[layer], 6.0)
+        assert np.interp(net[layer], at, noise.sigma[layer]) == pytest.approx(expected, rel=0.01)
+    np.testing.assert_allclose(noise.spectrum.mean((1, 2)), 1, rtol=1e-6)  # the variance is sigma's
+    assert (noise.spectrum[:, 0, 0] > 2 * noise.spectrum[:, 7, 7]).all()
