@@ -11,6 +11,7 @@ import numpy as np
 
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Image
+from safelight.graph.pool import shared
 
 
 def cpu_count() -> int:
@@ -37,6 +38,12 @@ class Device:
 
         module: ModuleType = cupy
         return module
+
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """Return a float32 array on this device, with arbitrary content, from memory that goes round."""
+        if self.kind == "cpu":
+            return shared.empty(shape)
+        return self.xp.empty(shape, dtype=np.float32)
 
     def upload(self, image: Image) -> Image:
         """Return the image with its pixels on this device."""

@@ -165,7 +165,7 @@ class Executor:
             for name, image in self._call(task, node, part, device).items():
                 if name not in whole:
                     shape = (len(image.channels), task.region.height, task.region.width)
-                    whole[name] = device.xp.empty(shape, dtype=device.xp.float32)
+                    whole[name] = device.empty(shape)
                     model[name] = image
                 y, x = part.y0 - task.region.y0, part.x0 - task.region.x0
                 whole[name][:, y : y + part.height, x : x + part.width] = image.data

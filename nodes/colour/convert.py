@@ -73,7 +73,8 @@ class Convert(Node):
         made = config.convert(image.data[:3] if together else image.data[planes], params.source, params.target, device)
         if together and len(image.channels) == len(COLOUR_CHANNELS):
             return image.with_data(made)
-        data = device.xp.array(image.data)
+        data = device.empty(image.data.shape)
+        data[...] = image.data
         data[planes] = made
         return image.with_data(data)
 

@@ -174,7 +174,7 @@ class Regrain(Node):
         if params.strength == 0 or not planes or not request.region:
             return image
         stock = film(load_stock(params.stock), pitch_of(params, inputs.clips["input"]), layers)
-        out = device.xp.empty(image.data.shape, np.float32)
+        out = device.empty(image.data.shape)
         for plane in set(range(len(image.channels))) - set(planes):
             out[plane] = image.data[plane]
         run = grain_tiles if device.kind == "cpu" else grain_passes
@@ -241,8 +241,8 @@ def grain_passes(
     region, half, count = image.region, stock.half, len(planes)
     tall = Region(region.x0, region.y0 - half, region.x1, region.y1 + half)
     quads = Region(region.x0 - half, tall.y0 >> 2, region.x1 + half, ((tall.y1 - 1) >> 2) + 1)
-    white = device.xp.empty((4 * count, quads.height, quads.width), np.float32)
-    rows = device.xp.empty((count, tall.height, tall.width), np.float32)
+    white = device.empty((4 * count, quads.height, quads.width))
+    rows = device.empty((count, tall.height, tall.width))
     arguments = stock.arguments(strength)
     layer = _three(stock.layers)
     launch(

@@ -71,7 +71,7 @@ class Plate(Node):
         scene = int(cut is not None and request.frame >= cut)
         time = request.frame - (cut if scene and cut is not None else params.first)
         region = request.region
-        out = device.xp.empty((3, region.height, region.width), dtype="float32")
+        out = device.empty((3, region.height, region.width))
         arguments = scene_arguments(params.width, params.height, params.seed, scene, time, request.frame)
         launch(device, "plate", region, out=(out, region), **arguments)
         return Image(out, region, metadata=_metadata(params))

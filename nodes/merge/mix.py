@@ -63,7 +63,8 @@ class Mix(Node):
         inside = request.region.intersect(b.region)
         if "matte" in inputs:
             inside = inside.intersect(inputs["matte"].region)
-        out = device.xp.array(a.data)
+        out = device.empty(a.data.shape)
+        out[...] = a.data
         y, x = inside.y0 - request.region.y0, inside.x0 - request.region.x0
         launch(
             device,
