@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from safelight.graph.device import Device
+from safelight.graph.device import Device, cpu_count
 from safelight.graph.errors import RenderError
 from safelight.graph.image import Clip, Image
 from safelight.graph.params import Params
@@ -41,6 +41,8 @@ class Settings:
     """Tables of the document other than `nodes`, by name: `colour`, `shot`, …"""
     untrusted: bool = False
     """Read files in a child process with a memory limit."""
+    threads: int = field(default_factory=cpu_count)
+    """Threads that reading and writing may use."""
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return one table, empty when the document has none of that name."""

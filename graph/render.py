@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safelight.graph import ledger
@@ -152,7 +152,7 @@ def render(
         for name in graph.sinks:
             mine = [target.frame for target in todo if target.node == name]
             if mine:
-                writers[name] = _open(graph, name, mine, budget // 4, signed, stage, report)
+                writers[name] = _open(graph, name, mine, (device.threads, budget // 4), signed, stage, report)
         for index, targets in enumerate(chunks):
             executor = Executor(
                 graph,
@@ -207,8 +207,15 @@ def _fit(graph: Graph, made: Plan, memory: int, budget: int, progress: Progress)
 
 
 def _open(
-    graph: Graph, name: str, frames: list[int], limit: int, signed: Mapping[Key, str], stage: Stage, report: Report
+    graph: Graph,
+    name: str,
+    frames: list[int],
+    limits: tuple[int, int],
+    signed: Mapping[Key, str],
+    stage: Stage,
+    report: Report,
 ) -> WriteBehind:
+    """Open one sink, within (threads, bytes that may wait to be written)."""
     node, params = graph.nodes[name], graph.params[name]
 
     def written(frame: int | None, files: Sequence[Path]) -> None:
@@ -221,11 +228,12 @@ def _open(
         report.rendered += 1
         stage.advance(frame, report.peak_bytes)
 
+    settings = replace(graph.settings, threads=limits[0])
     try:
-        writer = node.writer(params, graph.input_clips(name)[node.inputs[0].name], frames, graph.settings)
+        writer = node.writer(params, graph.input_clips(name)[node.inputs[0].name], frames, settings)
     except SafelightError as error:
         raise error.at(where=f"node '{name}'") from None
-    return WriteBehind(name, writer, limit, written)
+    return WriteBehind(name, writer, limits[1], written)
 
 
 def check_files(graph: Graph, frames: Sequence[int]) -> None:

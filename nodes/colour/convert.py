@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from safelight.colour.claims import without_colour
 from safelight.colour.config import config_for
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
@@ -72,11 +74,13 @@ class Convert(Node):
         together = planes == [0, 1, 2]
         made = config.convert(image.data[:3] if together else image.data[planes], params.source, params.target, device)
         if together and len(image.channels) == len(COLOUR_CHANNELS):
-            return image.with_data(made)
-        data = device.empty(image.data.shape)
-        data[...] = image.data
-        data[planes] = made
-        return image.with_data(data)
+            data = made
+        else:
+            data = device.empty(image.data.shape)
+            data[...] = image.data
+            data[planes] = made
+        # What the file claimed of its colour is no longer true of these numbers.
+        return replace(image, data=data, metadata=without_colour(image.metadata))
 
 
 def _rgb(channels: Iterable[str]) -> tuple[int, ...]:

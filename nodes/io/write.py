@@ -147,19 +147,26 @@ class Write(Node):
         config = _config(settings)
         space = _space(params, config, target, clip)
         if target is None:
-            return _MovieFrames(params, clip, config, space)
-        return _Stills(self, params, clip, config, space, target)
+            return _MovieFrames(params, clip, config, space, settings.threads)
+        return _Stills(self, params, clip, config, space, target, settings.threads)
 
 
 class _Stills:
     """Writes one file for each frame."""
 
     def __init__(
-        self, node: Write, params: WriteParams, clip: Clip, config: ColourConfig, space: str, target: Format
+        self,
+        node: Write,
+        params: WriteParams,
+        clip: Clip,
+        config: ColourConfig,
+        space: str,
+        target: Format,
+        threads: int,
     ) -> None:
         self._node, self._params, self._clip = node, params, clip
         self._config, self._space, self._target = config, space, target
-        self._device = Device()
+        self._device = Device("cpu", threads)
 
     def write(self, frame: int, image: Image) -> Sequence[Path]:
         params, target, clip = self._params, self._target, self._clip
@@ -207,9 +214,9 @@ class _Stills:
 class _MovieFrames:
     """Writes all frames into one file."""
 
-    def __init__(self, params: WriteParams, clip: Clip, config: ColourConfig, space: str) -> None:
+    def __init__(self, params: WriteParams, clip: Clip, config: ColourConfig, space: str, threads: int) -> None:
         self._clip, self._config, self._space = clip, config, space
-        self._device = Device()
+        self._device = Device("cpu", threads)
         notes = {
             name.removeprefix("movie:"): str(clip.metadata[name])
             for name in ("movie:timecode",)

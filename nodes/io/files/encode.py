@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from safelight.colour.claims import COLOUR_ATTRIBUTES
 from safelight.graph.device import Device
 from safelight.graph.errors import RenderError
 from safelight.graph.image import Array
@@ -19,7 +20,7 @@ from safelight.nodes.io.files.decode import check_png, explain, oiio, read_sampl
 from safelight.nodes.io.files.exr_chunks import check_exr
 from safelight.nodes.io.files.exr_mixed import write_mixed
 from safelight.nodes.io.files.formats import Format
-from safelight.nodes.io.files.header import COLOUR_ATTRIBUTES, ORIGIN
+from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.io.files.landing import Landing, free_bytes
 from safelight.nodes.io.files.pixels import dtype_of, pack
 

@@ -18,17 +18,6 @@ from safelight.graph.region import Region
 ORIGIN = "safelight:file"
 """Key in an image's metadata: what the file was, see `Header.metadata`."""
 
-COLOUR_ATTRIBUTES = frozenset(
-    {"chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
-     "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace", "acesImageContainerFlag"}
-)  # fmt: skip
-"""Attributes that say what the numbers mean: true only while nobody changed the pixels' space."""
-
-
-def without_colour(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata less what says which colour space the numbers are in (for nodes that change it)."""
-    return {name: value for name, value in metadata.items() if name not in COLOUR_ATTRIBUTES}
-
 
 @dataclass(frozen=True)
 class Header:
