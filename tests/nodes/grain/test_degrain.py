@@ -13,8 +13,9 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
-from safelight.host_adapters.cli.bench.degrain import moving_scene
 from safelight.nodes.grain.degrain import Degrain, DegrainParams
+
+from .scene import moving_scene
 
 RGB = ("R", "G", "B")
 SIGMA = 12 / 255
