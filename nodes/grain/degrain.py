@@ -23,7 +23,8 @@ from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter,
 
 BORDER = 8
 TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
-ROWS, STEP, COLOUR_STEP = 64, 2, 4
+STEP, COLOUR_STEP = 2, 4
+ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make more items; no pixel depends on it
 SEARCH_SCALE = {
     "log": 200.0,
     "linear": 2048.0,
@@ -323,7 +324,7 @@ class Degrain(Node):
         clean = image[start : start + n] if ordered else xp.empty_like(source)
         taken = grain[start : start + n] if ordered else xp.empty_like(source)
         spectrum = noise.spectrum.reshape(n, 64)
-        items = -(-region.width // TILE) * -(-region.height // ROWS)
+        items = -(-region.width // TILE) * -(-region.height // ROWS[device.kind])
         cuda = device.kind == "cuda"
         scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
         launch(
@@ -343,7 +344,7 @@ class Degrain(Node):
             count=len(others),
             domain=CODE[code.domain],
             tiles_x=-(-region.width // TILE),
-            rows=ROWS,
+            rows=ROWS[device.kind],
             step=STEP,
             colour_step=COLOUR_STEP,
             width=region.width,

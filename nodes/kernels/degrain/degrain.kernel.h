@@ -42,9 +42,9 @@ SL_FN int degrain_band(int u, int v) {
 // One row of patches of one channel: `centre` and `others` hold the vertical DCT of the centre's columns and of the
 // neighbours' differences from it; `sums` and `weights` receive the weighted horizontal inverse.
 SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, const float* others,
-                           const float* variance, float* sums, float* weights) {
+                           const float* variance, int run, float* sums, float* weights) {
     using namespace sl;
-    SL_COLUMNS(x, DEGRAIN_RUN) {
+    SL_COLUMNS(x, run) {
         const F noise = load_lanes(variance + x);
         F f[64], acc[64], d[64];
         for (int v = 0; v < 8; ++v) {
@@ -111,9 +111,9 @@ SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, co
 }
 
 // The noise variance that an opponent channel has in each patch, from the level of its mean.
-SL_FN void degrain_levels(const degrain_args& k, const float* const* means, float* variance) {
+SL_FN void degrain_levels(const degrain_args& k, const float* const* means, int run, float* variance) {
     using namespace sl;
-    SL_COLUMNS(x, DEGRAIN_RUN) {
+    SL_COLUMNS(x, run) {
         F level[3];
         for (int c = 0; c < k.planes; ++c) {
             F sum = splat(0.0f);
@@ -181,6 +181,8 @@ SL_FN void degrain(const degrain_args& k, int item) {
     float* weight = variance + 3 * LINE;             // 1 line
     const int x0 = item % k.tiles_x * DEGRAIN_TILE, y0 = item / k.tiles_x * k.rows;
     const int y1 = imin(y0 + k.rows, k.height);
+    // Patches, in whole vectors of the widest build, and the columns they read: few in the last tile of a row.
+    const int run = imin(DEGRAIN_RUN, (imin(DEGRAIN_TILE, k.width - x0) + 7 + 15) & ~15), wide = run + 16;
     const int left = x0 - 7 + k.plate.x0 - k.centre.x0;
 
     SL_COLUMNS(x, LINE) {
@@ -190,7 +192,7 @@ SL_FN void degrain(const degrain_args& k, int item) {
         const int top = y + k.plate.y0 - k.centre.y0;
         const float* means[3] = {centre, centre + BLOCK, centre + 2 * BLOCK};
         for (int c = 0; c < k.planes; ++c) {
-            SL_COLUMNS(x, LINE) {
+            SL_COLUMNS(x, wide) {
                 const float* p = k.centre.p + c * k.centre.plane + top * k.centre.row + left + x;
                 F v[8];
                 for (int j = 0; j < 8; ++j) v[j] = load_lanes(p + j * k.centre.row);
@@ -199,10 +201,10 @@ SL_FN void degrain(const degrain_args& k, int item) {
             }
         }
         SL_SYNC();
-        degrain_levels(k, means, variance);
+        degrain_levels(k, means, run, variance);
         for (int c = 0; c < k.planes; ++c) {
             if (c > 0 && y % k.colour_step != 0) continue;
-            SL_COLUMNS(x, LINE) {
+            SL_COLUMNS(x, wide) {
                 const float* p = k.centre.p + c * k.centre.plane + top * k.centre.row + left + x;
                 for (int n = 0; n < k.count; ++n) {
                     const float* q = k.others.p + (n * k.planes + c) * k.others.plane + top * k.others.row + left + x;
@@ -215,9 +217,9 @@ SL_FN void degrain(const degrain_args& k, int item) {
                 store_lanes(weight + x, splat(0.0f));
             }
             SL_SYNC();
-            degrain_patches(k, c, centre + c * BLOCK, others, variance + c * LINE, across, weight);
+            degrain_patches(k, c, centre + c * BLOCK, others, variance + c * LINE, run, across, weight);
             SL_SYNC();
-            SL_COLUMNS(x, LINE) {
+            SL_COLUMNS(x, wide) {
                 F v[8];
                 for (int j = 0; j < 8; ++j) v[j] = load_lanes(across + j * LINE + x);
                 idct8(v);
@@ -235,7 +237,7 @@ SL_FN void degrain(const degrain_args& k, int item) {
             const int slot = (row & 7) * LINE;
             if (row >= y0 && row < y1) degrain_finish(k, x0, row, sums + slot, weights + slot);
             SL_SYNC();
-            SL_COLUMNS(x, LINE) {
+            SL_COLUMNS(x, wide) {
                 for (int c = 0; c < 6; ++c) store_lanes(sums + c * BLOCK + slot + x, splat(0.0f));
             }
         }
