@@ -28,14 +28,24 @@ SL_FN float motion_cost(const float* block, const float* b, long long row) {
     return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+SL_FN void motion_order(int& a, int& b) {
+    const int low = sl::imin(a, b);
+    b = sl::imax(a, b);
+    a = low;
+}
+
+// Median of nine by exchanges, without branches (Devillard 1998, after Paeth 1990).
 SL_FN int motion_median(const int* v) {
-    int s[9];
-    for (int i = 0; i < 9; ++i) {
-        int j = i;
-        for (; j > 0 && s[j - 1] > v[i]; --j) s[j] = s[j - 1];
-        s[j] = v[i];
-    }
-    return s[4];
+    int p[9];
+    for (int i = 0; i < 9; ++i) p[i] = v[i];
+    motion_order(p[1], p[2]), motion_order(p[4], p[5]), motion_order(p[7], p[8]);
+    motion_order(p[0], p[1]), motion_order(p[3], p[4]), motion_order(p[6], p[7]);
+    motion_order(p[1], p[2]), motion_order(p[4], p[5]), motion_order(p[7], p[8]);
+    motion_order(p[0], p[3]), motion_order(p[5], p[8]), motion_order(p[4], p[7]);
+    motion_order(p[3], p[6]), motion_order(p[1], p[4]), motion_order(p[2], p[5]);
+    motion_order(p[4], p[7]), motion_order(p[4], p[2]), motion_order(p[6], p[4]);
+    motion_order(p[4], p[2]);
+    return p[4];
 }
 
 SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
@@ -86,10 +96,17 @@ SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
         const int own_x = cx[4], own_y = cy[4];
         // On one level the pass before has left this block's own cost: it is not computed twice.
         attempt(own_x, own_y, k.shift ? NONE : own[2 * k.before.plane] * AREA);
+        // Each vector once: the keys of those tried, without a branch until one is new.
+        int tried[12];
+        int count = 1;
+        tried[0] = own_y * 65536 + own_x;
         for (int n = 0; n < 11; ++n) {
-            bool known = false;
-            for (int m = 0; m < n; ++m) known = known || (cx[m] == cx[n] && cy[m] == cy[n]);
-            if (!known && !(cx[n] == own_x && cy[n] == own_y)) attempt(cx[n], cy[n], NONE);
+            const int key = cy[n] * 65536 + cx[n];
+            int known = 0;
+            for (int m = 0; m < count; ++m) known |= tried[m] == key;
+            if (known) continue;
+            tried[count++] = key;
+            attempt(cx[n], cy[n], NONE);
         }
         moved = k.shift || best_x != own_x || best_y != own_y;
         if (!moved)
