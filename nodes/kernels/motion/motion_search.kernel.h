@@ -116,16 +116,25 @@ SL_FN void motion_search(const motion_search_args& k, int bx, int by) {
 
     static constexpr int SIDE_X[4] = {-1, 1, 0, 0}, SIDE_Y[4] = {0, 0, -1, 1};
     float side[4] = {NONE, NONE, NONE, NONE};
+    int back = -1;  // the side that was the centre before
+    float before = NONE;
     for (int step = 0;; ++step) {
         const int x = best_x, y = best_y;
         for (int i = 0; i < 4; ++i) {
+            if (i == back) {
+                side[i] = before;
+                continue;
+            }
             const int dx = x + SIDE_X[i], dy = y + SIDE_Y[i];
             side[i] = dx < x_lo || dx > x_hi || dy < y_lo || dy > y_hi ? NONE : sad(dx, dy);
         }
         if (step >= k.steps) break;
+        const float here = best_sad;
         for (int i = 0; i < 4; ++i)
             if (side[i] < NONE) attempt(x + SIDE_X[i], y + SIDE_Y[i], side[i]);
         if (best_x == x && best_y == y) break;
+        before = here;
+        back = best_x < x ? 1 : best_x > x ? 0 : best_y < y ? 3 : 2;
     }
     float* out = k.out.p + by * k.out.row + bx;
     out[0] = float(best_x);
