@@ -44,10 +44,22 @@ class DeviceArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
 
     def __getitem__(self, key: Any) -> DeviceArray:
-        return DeviceArray(self._host[key])
+        return DeviceArray(self._host[_host_key(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._host[key] = _host(value)
+        self._host[_host_key(key)] = _host(value)
+
+    def all(self) -> DeviceArray:
+        return DeviceArray(np.asarray(self._host.all()))
+
+    def any(self) -> DeviceArray:
+        return DeviceArray(np.asarray(self._host.any()))
+
+    def __bool__(self) -> bool:
+        return bool(self._host)
+
+    def __invert__(self) -> DeviceArray:
+        return DeviceArray(~self._host)
 
     def _binary(self, name: str, other: Any) -> DeviceArray:
         return DeviceArray(getattr(self._host, name)(_host(other)))
@@ -63,6 +75,10 @@ def _host(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim:
         raise TypeError(f"Unsupported type {type(value)}")
     return value
+
+
+def _host_key(key: Any) -> Any:
+    return tuple(map(_host, key)) if isinstance(key, tuple) else _host(key)
 
 
 def module() -> types.ModuleType:
@@ -82,7 +98,7 @@ def module() -> types.ModuleType:
 
     for name in (
         *("asarray", "array", "empty", "zeros", "ones", "empty_like", "zeros_like", "ascontiguousarray", "atleast_2d"),
-        *("where", "isfinite", "abs", "stack", "concatenate", "full"),
+        *("where", "isfinite", "abs", "stack", "concatenate", "full", "maximum", "rint", "clip", "pad"),
     ):
         setattr(fake, name, make(name))
     fake.float32 = np.float32  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.grain.degrain import Degrain, DegrainParams
+from safelight.nodes.kernels import cuda
+from tests.stand_ins import cupy_like
 
 from .scene import moving_scene
 
@@ -206,6 +209,28 @@ def test_threads_do_not_matter(shot: tuple[np.ndarray, np.ndarray]) -> None:
         other = degrain(images, 2, Device("cpu", threads))
         np.testing.assert_array_equal(one[0].data, other[0].data)
         np.testing.assert_array_equal(one[1].data, other[1].data)
+
+
+def test_everything_stays_on_the_device(shot: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = shot[1][1:4].copy()
+    noisy[1, 0, 5, 6] = np.nan
+    mixed = np.concatenate([noisy, noisy[:, :1]], axis=1)
+    images = pictures(mixed, ("B", "G", "R", "A"))
+    want = degrain(images, 1)
+    monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
+    monkeypatch.setattr(cuda, "run", cupy_like.run)
+    cupy_like.LAUNCHED.clear()
+    device = Device("cuda", 1)
+    made = degrain({n: device.upload(image) for n, image in images.items()}, 1, device)
+    assert set(cupy_like.LAUNCHED) == {
+        "degrain_encode",
+        "motion_shrink",
+        "motion_search",
+        "motion_compensate",
+        "degrain",
+    }
+    for here, there in zip(want, made, strict=True):
+        np.testing.assert_array_equal(device.download(there).data, here.data)
 
 
 def test_neighbours_of_another_size_are_left_out(shot: tuple[np.ndarray, np.ndarray]) -> None:
