@@ -32,6 +32,7 @@ _UPPER = tuple(half & (_U + _V >= 3) & (np.maximum(_U, _V) >= 2) for half in _HA
 _SHARE = 0.1  # of a class's blocks: the calmest
 _MEDIAN = 0.4549  # of a squared normal number
 _FALL = {1: 1.3, 2: 1.5}
+_PER_FRAME = 8192  # blocks of a frame that are looked at, spread evenly: memory does not grow with the picture
 _FEWEST = 24  # blocks a class must measure
 _SILENT = {"log": 2e-3, "linear": 1e-4, "density": 4e-4}  # sigma below which there is nothing to take
 
@@ -98,7 +99,7 @@ class Noise:
         return cls(0.0, high, np.stack(sigma), np.einsum("ij,jyx->iyx", mix, np.stack(spectra)))
 
 
-def _blocks(plane: Floats) -> Floats:
+def _blocks(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     h, w = plane.shape[0] // 8 * 8, plane.shape[1] // 8 * 8
     return plane[:h, :w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
 
@@ -138,20 +139,25 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
     """
     encoded: list[Floats] = []
     opposed: list[Floats] = []
-    for frame in frames:
-        values = coding.encode(np.where(np.isfinite(frame), frame, np.nan))
-        planes = np.stack([_blocks(plane) for plane in values], axis=1)
-        ends = np.nanmin(values, axis=(1, 2)), np.nanmax(values, axis=(1, 2))
-        clipped = [(planes == end[None, :, None, None]).sum((2, 3)).max(1) > 1 for end in ends]
-        good = np.isfinite(planes).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
-        encoded.append(planes[good])
-        mixed = np.einsum("ij,njyx->niyx", OPPONENT, planes[good]) if planes.shape[1] == 3 else planes[good]
-        opposed.append(mixed)
-    blocks = np.concatenate(encoded)
-    channels = blocks.shape[1]
+    for number, frame in enumerate(frames):
+        raw = np.stack([_blocks(plane) for plane in frame], axis=1)
+        every = -(-len(raw) // _PER_FRAME)
+        chosen = raw[number % every :: every] if every > 1 else raw
+        finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(frame).all(axis=0))
+        known = frame[:, finite]
+        if not known.size:
+            continue
+        ends = (known.min(1)[None, :, None, None], known.max(1)[None, :, None, None])
+        clipped = [((chosen == end).sum((2, 3)) > 1).any(1) for end in ends]
+        good = np.isfinite(chosen).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
+        planes = coding.encode(chosen[good].swapaxes(0, 1)).swapaxes(0, 1)
+        encoded.append(planes)
+        opposed.append(np.einsum("ij,njyx->niyx", OPPONENT, planes) if planes.shape[1] == 3 else planes)
+    channels = encoded[0].shape[1] if encoded else 1
     quiet = Noise(0.0, 1.0, np.zeros((channels, SAMPLES)), np.ones((channels, 8, 8)))
-    if len(blocks) < _FEWEST:
+    if sum(map(len, encoded)) < _FEWEST:
         return quiet
+    blocks = np.concatenate(encoded)
     levels = blocks.mean((2, 3))
     power = dctn(blocks, axes=(2, 3), norm="ortho") ** 2
     low, high = float(np.percentile(levels, 0.2)), float(np.percentile(levels, 99.8))
