@@ -209,9 +209,9 @@ def _rows(name: str, clean: Frames, quick: bool) -> Iterator[Row]:
     quality = _score(first.frames(), clean, middle)
     yield Row(f"{name}: noisy", _score(given, clean, middle), "dB", note=f"white noise {SIGMA}/255, {size}")
     yield Row(f"{name}: Degrain", quality, "dB", note=f"radius {RADIUS}, noise auto")
-    yield Row(f"{name}: Degrain, time", first.seconds * 1e3, "ms", note="a frame, steady state")
     yield Row(f"{name}: Degrain, analysis", first.analysis * 1e3, "ms", note="once a shot")
     if shutil.which("ffmpeg") is None:
+        yield Row(f"{name}: Degrain, time", first.seconds * 1e3, "ms", note="a frame, steady state")
         return
     best = BEST_NLMEANS if quick else _search(given, clean, middle)
     chain = NLMEANS.format(**best)
@@ -226,6 +226,7 @@ def _rows(name: str, clean: Frames, quick: bool) -> Iterator[Row]:
     nothing = np.median(empty, axis=0)
     peer = np.maximum((np.median(theirs, axis=0) - nothing) / len(clean), 1e-6)
     ratio = np.median(mine, axis=0) / peer
+    yield Row(f"{name}: Degrain, time", np.median(mine, axis=0)[0] * 1e3, "ms", note="a frame, steady state")
     their = _score(out, clean, middle)
     yield Row(f"{name}: nlmeans", their, "dB", note=chain)
     yield Row(f"{name}: nlmeans, time", peer[0] * 1e3, "ms", note="a frame")
