@@ -83,6 +83,8 @@ def run_analyses(
         # Through JSON and back, so that the first render sees the very numbers that later ones read.
         result: dict[str, Any] = json.loads(json.dumps(found))
         results[name] = result
+        if result.get("note"):  # what a person should know of it, such as that there is nothing to do
+            progress.note(f"node '{name}': {result['note']}")
         if path is not None:
             content = {
                 "safelight_analysis": FORMAT,

@@ -213,7 +213,10 @@ class Node:
     def analyse(
         self, params: Any, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
-        """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`."""
+        """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`.
+
+        An entry `note`, if there is one, is shown to the person who renders.
+        """
         raise NotImplementedError
 
     # --- nodes that read and write -----------------------------------------------------------------------------------

@@ -37,12 +37,16 @@ def _kernel(name: str) -> Any:
 
 
 def run(source: KernelSource, block: Any, region: Region) -> None:
-    """Launch on the current device and stream; `block` is the filled args struct, passed by value."""
+    """Launch on the current device and stream; `block` is the filled args struct.
+
+    CuPy passes a numpy array of one element by value, whatever its type; a numpy scalar of a struct it refuses.
+    """
+    arguments = (block.reshape(1),)
     if source.kind == "BLOCK":
-        _kernel(source.name)((1, region.height), (THREADS, 1), (block[()],))
+        _kernel(source.name)((1, region.height), (THREADS, 1), arguments)
         return
     grid = (-(-region.width // BLOCK[0]), -(-region.height // BLOCK[1]))
-    _kernel(source.name)(grid, BLOCK, (block[()],))
+    _kernel(source.name)(grid, BLOCK, arguments)
 
 
 def compile_only(name: str, architecture: str = "sm_90") -> bytes:

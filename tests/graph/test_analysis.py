@@ -64,6 +64,7 @@ def test_runs_once_for_all_chunks(shot: Path) -> None:
     notes = Notes()
     render(load(shot), [1, 2], progress=notes)
     assert notes.stages == ["analyse level", "render"]
+    assert notes.notes == ["node 'level': the shot was looked at"]
     render(load(shot), [3, 4])
     images = dict(pull(load(shot), "level"))
     assert CALLS["level.analyse", 0] == 1

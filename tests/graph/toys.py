@@ -180,7 +180,11 @@ class Level(Node):
         with LOCK:
             CALLS[f"{params.tag}.analyse", 0] += 1
         means = {str(frame): float(image.data.mean(dtype=np.float64)) for frame, image in images}
-        return {"mean": params.scale * sum(means.values()) / len(means), "frames": means}
+        return {
+            "note": "the shot was looked at",
+            "mean": params.scale * sum(means.values()) / len(means),
+            "frames": means,
+        }
 
     def compute(self, params: LevelParams, request: Request, inputs: Inputs, device: Device) -> Image:
         assert inputs.analysis is not None

@@ -8,7 +8,7 @@ import pytest
 from safelight.graph.device import Device, choose_device
 from safelight.graph.region import Region
 from safelight.nodes.kernels.launch import launch
-from safelight.nodes.kernels.source import kernels
+from safelight.nodes.kernels.source import find, kernels
 
 
 @pytest.mark.parametrize("name", sorted(kernels()))
@@ -22,6 +22,25 @@ def test_compiles_for_cuda(name: str) -> None:
 
     cubin = compile_only(name)
     assert cubin[:4] == b"\x7fELF" and f"{name}_kernel".encode() in cubin
+
+
+@pytest.mark.parametrize(("name", "region"), [("mix", Region(-2, 3, 301, 104)), ("degrain", Region(0, 0, 1, 77))])
+def test_launches_as_cupy_wants_it(monkeypatch: pytest.MonkeyPatch, name: str, region: Region) -> None:
+    """The struct goes as a numpy array of one element, which CuPy passes by value; the grid covers the region."""
+    from safelight.nodes.kernels import cuda
+
+    source = find(name)
+    seen = []
+    monkeypatch.setattr(cuda, "_kernel", lambda which: lambda *call: seen.append((which, *call)))
+    cuda.run(source, np.zeros((), source.dtype), region)
+    [(which, grid, block, arguments)] = seen
+    [struct] = arguments
+    assert which == name and type(struct) is np.ndarray and struct.size == 1 and struct.dtype == source.dtype
+    if source.kind == "BLOCK":
+        assert grid == (1, region.height) and block == (cuda.THREADS, 1)
+    else:
+        assert all(n * m >= size for n, m, size in zip(grid, block, (region.width, region.height), strict=True))
+    assert block[0] * block[1] <= 1024
 
 
 @pytest.mark.gpu
