@@ -40,7 +40,8 @@ class WriteParams(Params):
     colourspace: str = param(
         "auto",
         "Colour space of the numbers in the files. 'auto' asks the config's file rules, then leaves floating-point "
-        "files scene-linear in the working space, writes DPX as film log, the rest as sRGB.",
+        "files scene-linear in the working space, gives DPX the encoding of the DPX it was read from, else film log, "
+        "and the rest sRGB.",
         kind="colourspace",
     )
     datatype: Literal["auto", "half", "float", "uint8", "uint10", "uint16"] = param(
@@ -312,6 +313,12 @@ def _space(params: WriteParams, config: ColourConfig, target: Format | None, cli
         return config.resolve(params.colourspace)
     if target is None:
         return default_space(config, params.path, floating=False, log=False)
+    origin = clip.metadata.get(ORIGIN)
+    if target.name == "dpx" and isinstance(origin, Mapping) and origin.get("format") == "dpx":
+        # A DPX says little of its encoding: like for like.
+        if origin["colourspace"] != "auto":
+            return config.resolve(str(origin["colourspace"]))
+        return default_space(config, Path(str(origin["path"])), floating=False, log=bool(origin["log"]))
     kind = channel_types(target, _channels(params, clip, target), params.datatype, clip.metadata)[0]
     return default_space(config, params.path, floating=kind in ("half", "float"), log=target.name == "dpx")
 

@@ -58,6 +58,7 @@ class Header:
                 "compression": self.compression,
                 "colourspace": colourspace,
                 "converted": converted,
+                "log": self.log,
                 "pixel_aspect": self.pixel_aspect,
                 "fps": self.fps,
             },

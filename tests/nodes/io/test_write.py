@@ -13,10 +13,14 @@ import numpy as np
 import OpenImageIO
 import pytest
 
+from safelight.graph.device import Device
+from safelight.graph.document import Document
 from safelight.graph.errors import GraphError, RenderError
+from safelight.graph.graph import Graph
 from safelight.graph.image import Image
 from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
+from safelight.graph.render import render
 from safelight.nodes.io.files.exr_chunks import read_exr
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.io.files.landing import _host, remove_stale
@@ -510,3 +514,22 @@ def test_through_the_engine(tmp_path, make_file, tile, untrusted):
     for source, target in zip(sources, report.files, strict=True):
         assert np.array_equal(native(source, "half").view(np.uint16), native(target, "half").view(np.uint16))
         assert read_exr(source).parts[0].raw == read_exr(target).parts[0].raw
+
+
+def test_a_dpx_keeps_the_encoding_it_was_read_in(tmp_path: Path) -> None:
+    """Like for like: a DPX that holds no film log must not become one by being copied."""
+    rng = np.random.default_rng(3)
+    codes = (rng.integers(0, 1024, (5, 7, 3)) << 6).astype(np.uint16)
+    spec = OpenImageIO.ImageSpec(7, 5, 3, OpenImageIO.UINT16)
+    spec.attribute("oiio:BitsPerSample", 10)
+    spec.attribute("dpx:Transfer", "Linear")
+    out = OpenImageIO.ImageOutput.create("a.dpx")
+    assert out.open(str(tmp_path / "a.dpx"), spec) and out.write_image(codes) and out.close()
+    for space in ("auto", "ACEScct"):
+        text = (
+            f'safelight = 1\n[nodes.a]\ntype = "Read"\npath = "a.dpx"\ncolourspace = "{space}"\n'
+            '[nodes.b]\ntype = "Write"\ninput = "a"\npath = "b.dpx"\n'
+        )
+        render(Graph.from_document(Document.parse(text, tmp_path)), device=Device("cpu", 1))
+        copied = OpenImageIO.ImageBuf(str(tmp_path / "b.dpx")).get_pixels(OpenImageIO.UINT16) >> 6
+        np.testing.assert_array_equal(copied, codes >> 6)
