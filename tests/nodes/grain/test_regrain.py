@@ -14,7 +14,7 @@ from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.nodes.grain.regrain import TILE, Regrain, RegrainParams, film, film_layers, pitch_of
-from safelight.nodes.grain.spectrum import pixel_ratio, spectrum_1d
+from safelight.nodes.grain.spectrum import pixel_correlation, pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels import cuda
 from safelight.nodes.kernels.launch import isas
@@ -124,6 +124,40 @@ def test_frames_layers_and_seeds_are_independent():
             assert abs((one * two).mean()) < bound
     again = fields(frame=10)
     np.testing.assert_array_equal(first[0], again[0])
+
+
+@pytest.mark.parametrize("pitch", [12.15, 4.05])
+def test_layers_share_grain_as_asked_and_keep_their_sigma(pitch):
+    data, frames, stock = flat(0, 512, 512), range(4), load_stock("500T")
+
+    def moments(correlation):
+        pixels = []
+        for frame in frames:
+            result = regrain(data, pitch=pitch, correlation=correlation, frame=frame)
+            pixels.append(np.stack([grain_of(data, result, "500T", layer).ravel() for layer in range(3)]))
+        grain = np.concatenate(pixels, 1)
+        return grain.std(1), np.corrcoef(grain)
+
+    for correlation in (0, 0.5, 1):
+        sigma, found = moments(correlation)
+        for layer in range(3):
+            want = stock.sigma48(layer, 0) * pixel_ratio(stock.cloud_um[layer], pitch)
+            assert sigma[layer] == pytest.approx(want, rel=0.01)
+        # Blue clouds are larger than green ones: their pixels correlate by a known factor less.
+        green_blue = pixel_correlation(0.30 * correlation, stock.cloud_um[1], stock.cloud_um[2], pitch)
+        assert 0.9 * 0.30 * correlation <= green_blue <= 0.30 * correlation
+        assert found[0, 1] == pytest.approx(0.18 * correlation, abs=0.01)
+        assert found[1, 2] == pytest.approx(green_blue, abs=0.01)
+        assert found[1, 2] == pytest.approx(0.30 * correlation, abs=0.03)
+        assert found[0, 2] == pytest.approx(0, abs=0.01)
+
+
+def test_shared_grain_does_not_hang_on_the_channels_at_hand():
+    data = flat(0)
+    whole = regrain(data, pitch=6, correlation=1).data
+    np.testing.assert_array_equal(regrain(data[:1], channels=("Y",), pitch=6, correlation=1).data[0], whole[1])
+    two = regrain(data[:2], channels=("B", "G"), pitch=6, correlation=1).data
+    np.testing.assert_array_equal(two, whole[[2, 1]])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -270,7 +304,15 @@ def test_bad_input_is_refused_before_rendering(params, channels, words):
 
 @pytest.mark.parametrize(
     "params",
-    [{"pitch": -1}, {"strength": -0.1}, {"strength": float("nan")}, {"seed": -1}, {"seed": 2**32}, {"size": 1}],
+    [
+        {"pitch": -1},
+        {"strength": -0.1},
+        {"strength": float("nan")},
+        {"correlation": 1.1},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"size": 1},
+    ],
 )
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(ValidationError):
