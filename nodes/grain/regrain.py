@@ -148,6 +148,9 @@ class Regrain(Node):
     The mean density is kept, as on film. Mean linear light is not: noise symmetric in density brightens dark,
     coarse-grained areas (4K 500T blue by up to a tenth).
 
+    A matte weighs the grain's sigma: 1 grains as without a matte, a half adds half the sigma in density. Where it is 0,
+    and outside its data window, pixels keep their bits. Values beyond 0 and 1 count as these, NaN as 0.
+
     Black, negative and very bright values have grain too and are not clamped. Pixels that are not finite, and channels
     other than R, G, B or a lone Y, stay as they are. The grain depends on seed, frame and pixel alone.
 
@@ -156,14 +159,23 @@ class Regrain(Node):
     """
 
     id = "Regrain"
-    inputs = (Port("input", "Picture without grain, scene-linear."),)
+    inputs = (
+        Port("input", "Picture without grain, scene-linear."),
+        Port("matte", "Where the grain goes, first channel, 0 to 1; without it, everywhere.", optional=True),
+    )
     outputs = (Port("image", "The picture with grain."),)
     Params = RegrainParams
     scratch = 2.1  # on a CUDA device: white noise and filtered rows; on the CPU none
 
     def check(self, params: RegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
-        """Refuse an unknown stock or format, a picture without colour, and pixels too fine for the filter."""
+        """Refuse an unknown stock or format, no colour, a matte of another size, and pixels too fine for the filter."""
         clip = inputs["input"]
+        matte = inputs.get("matte", clip)
+        if matte.display != clip.display:
+            raise GraphError(
+                f"'matte' is {matte.display} and 'input' is {clip.display}",
+                remedy="Bring both to one size before the Regrain.",
+            )
         stock = load_stock(params.stock)
         planes, layers = film_layers(clip.channels)
         if not planes:
@@ -189,13 +201,20 @@ class Regrain(Node):
         if params.strength == 0 or not planes or not request.region:
             return image
         stock = film(load_stock(params.stock), pitch_of(params, inputs.clips["input"]), layers)
+        matte = inputs.get("matte")
+        inside = image.region if matte is None else image.region.intersect(matte.region)
+        if not inside:
+            return image
         out = device.empty(image.data.shape)
-        for plane in set(range(len(image.channels))) - set(planes):
+        made = set(planes) if inside == image.region else set()
+        for plane in set(range(len(image.channels))) - made:
             out[plane] = image.data[plane]
+        y, x = inside.y0 - image.region.y0, inside.x0 - image.region.x0
+        part = out[:, y : y + inside.height, x : x + inside.width]
         run = grain_tiles if device.kind == "cpu" else grain_passes
         run(
-            device, image, planes, out, stock, params.strength, params.seed, request.frame,
-            correlation=params.correlation,
+            device, image.crop(inside), planes, part, stock, params.strength, params.seed, request.frame,
+            correlation=params.correlation, matte=matte,
         )  # fmt: skip
         return image.with_data(out)
 
@@ -217,6 +236,7 @@ def grain_tiles(
     frame: int,
     *,
     correlation: float = 0.0,
+    matte: Image | None = None,
     isa: str | None = None,
 ) -> None:
     """Grain `planes` of the image into `out` in one pass, tile by tile (CPU)."""
@@ -229,6 +249,8 @@ def grain_tiles(
         Region.sized(1, tiles * len(planes)),
         isa=isa,
         image=image,
+        matte=matte or image,
+        use_matte=matte is not None,
         out=(out, region),
         **stock.arguments(strength),
         plane=_three(planes),
@@ -255,6 +277,7 @@ def grain_passes(
     frame: int,
     *,
     correlation: float = 0.0,
+    matte: Image | None = None,
     isa: str | None = None,
 ) -> None:
     """Grain `planes` of the image into `out` in three launches, a pixel a thread (CUDA; the same bits as one pass)."""
@@ -274,5 +297,6 @@ def grain_passes(
     )  # fmt: skip
     launch(
         device, "regrain_apply", region, isa=isa,
-        image=image, rows=(rows, tall), out=(out, region), **arguments, plane=_three(planes), layers=count,
+        image=image, matte=matte or image, use_matte=matte is not None, rows=(rows, tall), out=(out, region),
+        **arguments, plane=_three(planes), layers=count,
     )  # fmt: skip

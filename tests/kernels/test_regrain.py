@@ -50,7 +50,7 @@ def white_reference(region: Region, frame: int, layer: int, seed: int):
     return every[top : top + region.height]
 
 
-def regrain_reference(data, region, stock: Film, strength, seed, frame, correlation=0.0):
+def regrain_reference(data, region, stock: Film, strength, seed, frame, correlation=0.0, matte=1.0):
     """The whole of Regrain in float64: (density before, density after, light)."""
     half, result = stock.half, []
     for c, layer in enumerate(stock.layers):
@@ -65,7 +65,7 @@ def regrain_reference(data, region, stock: Film, strength, seed, frame, correlat
         e = data[c].astype(np.float64)
         sigma = np.interp(e, stock.tables.light_samples, stock.sigma[c])
         net = curve.net(e)
-        made = net + strength * sigma * field
+        made = net + strength * sigma * field * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
         result.append((net, made, np.where(np.isfinite(e), curve.exposure_of_net(made), e)))
     return [np.stack(part) for part in zip(*result, strict=True)]
 
@@ -208,6 +208,34 @@ def test_layers_that_share_grain_equal_the_reference(stock, isa, correlation, si
         for passes in (False, True):
             other = run(data, region, stock, isa="scalar", threads=1, correlation=correlation, passes=passes)
             np.testing.assert_array_equal(found, other)
+
+
+def matte_of(region, seed=0):
+    """A matte with zeros, ones, values between and beyond, and some that are not numbers."""
+    rng = np.random.default_rng(seed)
+    data = rng.choice([0.0, 0.3, 0.99, 1.0, 1.5, -0.2, -0.0, np.nan, np.inf, -np.inf], (region.height, region.width))
+    return Image(data[None].astype(np.float32), region, ("A",))
+
+
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("size", SIZES[:5])
+def test_grain_under_a_matte_equals_the_reference(stock, isa, size):
+    region = Region.sized(size[1], size[0], -3, 5)
+    matte = matte_of(region.grow(2)).crop(region)
+    data = picture(*size)
+    light = regrain_reference(data, region, stock, 1.0, 5, 1001, matte=matte.data[0])[2]
+    found = run(data, region, stock, isa=isa, matte=matte)
+    scale = np.stack([np.maximum(np.abs(light[c]), curve.e_toe) for c, curve in enumerate(stock.tables.curves)])
+    assert np.max(np.abs(found - light) / scale) < 3e-5
+    full, one = run(data, region, stock, isa=isa), matte.data[0] >= 1
+    np.testing.assert_array_equal(found[:, one], full[:, one])
+    none = ~(matte.data[0] > 0)
+    np.testing.assert_array_equal(found[:, none].view(np.uint32), data[:, none].view(np.uint32))
+    if isa in EXACT:
+        for passes in (False, True):
+            for threads in (1, 3):
+                other = run(data, region, stock, isa="scalar", threads=threads, matte=matte, passes=passes)
+                np.testing.assert_array_equal(found, other)
 
 
 @pytest.mark.parametrize("half", [1, 2, 3, 4, 5, 6, 7, 8, 31, 64])

@@ -8,7 +8,7 @@
 
 struct regrain_args {
     sl::Grid grid;  // items: x is 0, y is layer * tiles + tile
-    sl::In image;
+    sl::In image, matte;  // matte: one plane, read if use_matte
     sl::Out out;
     sl::Table taps;  // a plane for each layer: weights at distance 0, 1, …, at most 64
     sl::Table forward, sigma, inverse;
@@ -17,7 +17,7 @@ struct regrain_args {
     float mix[9];        // for each of them, its share of the noise of each of the three film layers
     int x0, y0, x1, y1;  // pixels to make
     int columns, tiles;  // tiles in a row, and in all
-    int frame;
+    int frame, use_matte;
     unsigned seed;
 };
 
@@ -62,10 +62,10 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
                 const int n = imin(LANES, width - x), px = x0 + x;
                 if (px >= low && px <= high) {
                     const At<false> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
                 } else {
                     const At<true> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
                 }
             }
         }
