@@ -52,6 +52,13 @@ class RegrainParams(Params):
         ge=0,
         le=10,
     )
+    left: float = param(
+        0.0,
+        "For a plate that still has grain, as after a Degrain: its sigma in density over the one asked for. What is "
+        "missing is added, sigma² (1 - left²), so that both together have the sigma asked for. 1 adds nothing.",
+        ge=0,
+        le=1,
+    )
     correlation: float = param(
         0.0,
         "How much grain the layers share: 0 none, 1 the amount that overlapping dyes suggest (0.18 between red and "
@@ -148,6 +155,10 @@ class Regrain(Node):
     The mean density is kept, as on film. Mean linear light is not: noise symmetric in density brightens dark,
     coarse-grained areas (4K 500T blue by up to a tenth).
 
+    `left` is for a plate whose grain was not taken out altogether: its own grain and the added one, which knows nothing
+    of it, together have the sigma asked for, at every exposure where `left` is true. The spectrum is completed only as
+    far as what is left has the stock's: a denoiser leaves mostly the low frequencies.
+
     A matte weighs the grain's sigma: 1 grains as without a matte, a half adds half the sigma in density. Where it is 0,
     and outside its data window, pixels keep their bits. Values beyond 0 and 1 count as these, NaN as 0.
 
@@ -191,14 +202,15 @@ class Regrain(Node):
         return ()
 
     def identity(self, params: RegrainParams, request: Request) -> str | None:
-        """Strength 0 hands on the input."""
-        return "input" if params.strength == 0 else None
+        """Strength 0, or a plate that has all its grain, hands on the input."""
+        return None if added_strength(params) else "input"
 
     def compute(self, params: RegrainParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Grain the colour planes; see the kernel `regrain`."""
         image = inputs["input"].crop(request.region)
         planes, layers = film_layers(image.channels)
-        if params.strength == 0 or not planes or not request.region:
+        strength = added_strength(params)
+        if strength == 0 or not planes or not request.region:
             return image
         stock = film(load_stock(params.stock), pitch_of(params, inputs.clips["input"]), layers)
         matte = inputs.get("matte")
@@ -213,10 +225,15 @@ class Regrain(Node):
         part = out[:, y : y + inside.height, x : x + inside.width]
         run = grain_tiles if device.kind == "cpu" else grain_passes
         run(
-            device, image.crop(inside), planes, part, stock, params.strength, params.seed, request.frame,
+            device, image.crop(inside), planes, part, stock, strength, params.seed, request.frame,
             correlation=params.correlation, matte=matte,
         )  # fmt: skip
         return image.with_data(out)
+
+
+def added_strength(params: RegrainParams) -> float:
+    """Return sigma to add over the stock's: independent noises add by their squares, sigma_target² - sigma_left²."""
+    return params.strength * float(np.sqrt(1.0 - params.left**2))
 
 
 def pitch_of(params: RegrainParams, clip: Clip) -> float:

@@ -83,6 +83,19 @@ def test_sigma_is_that_of_the_exposure_and_the_mean_density_is_kept(stops):
         assert abs(grain.mean()) < 4 * 2 * want / 512
 
 
+def test_a_plate_with_all_its_grain_is_handed_on():
+    params, request = RegrainParams(left=1), Request(1, Region.sized(8, 8))
+    assert Regrain().identity(params, request) == "input"
+    assert Regrain().identity(RegrainParams(left=0.99), request) is None
+    np.testing.assert_array_equal(regrain(flat(0), left=1).data, flat(0))
+
+
+def test_left_scales_what_is_added():
+    data = flat(-1)
+    full, part = (grain_of(data, regrain(data, left=left, pitch=6), "500T", 0) for left in (0, 0.6))
+    np.testing.assert_allclose(part, 0.8 * full, atol=2e-5)
+
+
 def test_dark_light_is_brightened_by_symmetric_density():
     # Convex inverse curve: known, stated in the help, and not compensated.
     data = flat(-2, 512, 512)
@@ -395,6 +408,8 @@ def test_bad_input_is_refused_before_rendering(params, channels, words):
         {"strength": -0.1},
         {"strength": float("nan")},
         {"correlation": 1.1},
+        {"left": -0.1},
+        {"left": 1.01},
         {"seed": -1},
         {"seed": 2**32},
         {"size": 1},
