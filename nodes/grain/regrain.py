@@ -17,7 +17,7 @@ from safelight.graph.image import Array, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.grain.spectrum import kernel, pixel_ratio
+from safelight.nodes.grain.spectrum import kernel, layer_weights, pixel_ratio
 from safelight.nodes.grain.stock import Stock, load_format, load_stock
 from safelight.nodes.kernels.launch import launch
 
@@ -51,6 +51,21 @@ class RegrainParams(Params):
         "becomes brighter, by up to about a tenth.",
         ge=0,
         le=10,
+    )
+    left: float = param(
+        0.0,
+        "For a plate that still has grain, as after a Degrain: its sigma in density over the one asked for. What is "
+        "missing is added, sigma² (1 - left²), so that both together have the sigma asked for. 1 adds nothing.",
+        ge=0,
+        le=1,
+    )
+    correlation: float = param(
+        0.0,
+        "How much grain the layers share: 0 none, 1 the amount that overlapping dyes suggest (0.18 between red and "
+        "green, 0.30 between green and blue; a prior, not published). Sigma and spectrum of every layer stay as they "
+        "are.",
+        ge=0,
+        le=1,
     )
     seed: int = param(
         1, "Number of the grain pattern. The same seed gives the same grain, frame by frame.", ge=0, le=2**32 - 1
@@ -89,6 +104,13 @@ class Film:
             "n_end": _three([curve.n_end for curve in curves]),
             "end_stops": _three([curve.end_stops for curve in curves]),
         }
+
+
+def _mix(stock: Film, correlation: float) -> npt.NDArray[np.float64]:
+    """Return the kernels' 9 noise weights, a row for each plane."""
+    mix = np.zeros((3, 3))
+    mix[: len(stock.layers)] = layer_weights(correlation)[list(stock.layers)]
+    return mix.ravel()
 
 
 def _three(values: Sequence[float]) -> list[float]:
@@ -133,6 +155,13 @@ class Regrain(Node):
     The mean density is kept, as on film. Mean linear light is not: noise symmetric in density brightens dark,
     coarse-grained areas (4K 500T blue by up to a tenth).
 
+    `left` is for a plate whose grain was not taken out altogether: its own grain and the added one, which knows nothing
+    of it, together have the sigma asked for, at every exposure where `left` is true. The spectrum is completed only as
+    far as what is left has the stock's: a denoiser leaves mostly the low frequencies.
+
+    A matte weighs the grain's sigma: 1 grains as without a matte, a half adds half the sigma in density. Where it is 0,
+    and outside its data window, pixels keep their bits. Values beyond 0 and 1 count as these, NaN as 0.
+
     Black, negative and very bright values have grain too and are not clamped. Pixels that are not finite, and channels
     other than R, G, B or a lone Y, stay as they are. The grain depends on seed, frame and pixel alone.
 
@@ -141,14 +170,23 @@ class Regrain(Node):
     """
 
     id = "Regrain"
-    inputs = (Port("input", "Picture without grain, scene-linear."),)
+    inputs = (
+        Port("input", "Picture without grain, scene-linear."),
+        Port("matte", "Where the grain goes, first channel, 0 to 1; without it, everywhere.", optional=True),
+    )
     outputs = (Port("image", "The picture with grain."),)
     Params = RegrainParams
     scratch = 2.1  # on a CUDA device: white noise and filtered rows; on the CPU none
 
     def check(self, params: RegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
-        """Refuse an unknown stock or format, a picture without colour, and pixels too fine for the filter."""
+        """Refuse an unknown stock or format, no colour, a matte of another size, and pixels too fine for the filter."""
         clip = inputs["input"]
+        matte = inputs.get("matte", clip)
+        if matte.display != clip.display:
+            raise GraphError(
+                f"'matte' is {matte.display} and 'input' is {clip.display}",
+                remedy="Bring both to one size before the Regrain.",
+            )
         stock = load_stock(params.stock)
         planes, layers = film_layers(clip.channels)
         if not planes:
@@ -164,22 +202,38 @@ class Regrain(Node):
         return ()
 
     def identity(self, params: RegrainParams, request: Request) -> str | None:
-        """Strength 0 hands on the input."""
-        return "input" if params.strength == 0 else None
+        """Strength 0, or a plate that has all its grain, hands on the input."""
+        return None if added_strength(params) else "input"
 
     def compute(self, params: RegrainParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Grain the colour planes; see the kernel `regrain`."""
         image = inputs["input"].crop(request.region)
         planes, layers = film_layers(image.channels)
-        if params.strength == 0 or not planes or not request.region:
+        strength = added_strength(params)
+        if strength == 0 or not planes or not request.region:
             return image
         stock = film(load_stock(params.stock), pitch_of(params, inputs.clips["input"]), layers)
+        matte = inputs.get("matte")
+        inside = image.region if matte is None else image.region.intersect(matte.region)
+        if not inside:
+            return image
         out = device.empty(image.data.shape)
-        for plane in set(range(len(image.channels))) - set(planes):
+        made = set(planes) if inside == image.region else set()
+        for plane in set(range(len(image.channels))) - made:
             out[plane] = image.data[plane]
+        y, x = inside.y0 - image.region.y0, inside.x0 - image.region.x0
+        part = out[:, y : y + inside.height, x : x + inside.width]
         run = grain_tiles if device.kind == "cpu" else grain_passes
-        run(device, image, planes, out, stock, params.strength, params.seed, request.frame)
+        run(
+            device, image.crop(inside), planes, part, stock, strength, params.seed, request.frame,
+            correlation=params.correlation, matte=matte,
+        )  # fmt: skip
         return image.with_data(out)
+
+
+def added_strength(params: RegrainParams) -> float:
+    """Return sigma to add over the stock's: independent noises add by their squares, sigma_target² - sigma_left²."""
+    return params.strength * float(np.sqrt(1.0 - params.left**2))
 
 
 def pitch_of(params: RegrainParams, clip: Clip) -> float:
@@ -198,6 +252,8 @@ def grain_tiles(
     seed: int,
     frame: int,
     *,
+    correlation: float = 0.0,
+    matte: Image | None = None,
     isa: str | None = None,
 ) -> None:
     """Grain `planes` of the image into `out` in one pass, tile by tile (CPU)."""
@@ -210,10 +266,12 @@ def grain_tiles(
         Region.sized(1, tiles * len(planes)),
         isa=isa,
         image=image,
+        matte=matte or image,
+        use_matte=matte is not None,
         out=(out, region),
         **stock.arguments(strength),
         plane=_three(planes),
-        layer=_three(stock.layers),
+        mix=_mix(stock, correlation),
         x0=region.x0,
         y0=region.y0,
         x1=region.x1,
@@ -235,6 +293,8 @@ def grain_passes(
     seed: int,
     frame: int,
     *,
+    correlation: float = 0.0,
+    matte: Image | None = None,
     isa: str | None = None,
 ) -> None:
     """Grain `planes` of the image into `out` in three launches, a pixel a thread (CUDA; the same bits as one pass)."""
@@ -244,15 +304,16 @@ def grain_passes(
     white = device.empty((4 * count, quads.height, quads.width))
     rows = device.empty((count, tall.height, tall.width))
     arguments = stock.arguments(strength)
-    layer = _three(stock.layers)
     launch(
-        device, "regrain_white", quads, isa=isa, out=(white, quads), layer=layer, layers=count, frame=frame, seed=seed
-    )
+        device, "regrain_white", quads, isa=isa,
+        out=(white, quads), mix=_mix(stock, correlation), layers=count, frame=frame, seed=seed,
+    )  # fmt: skip
     launch(
         device, "regrain_rows", tall, isa=isa, reach=half,
         white=(white, quads), out=(rows, tall), taps=arguments["taps"], layers=count,
     )  # fmt: skip
     launch(
         device, "regrain_apply", region, isa=isa,
-        image=image, rows=(rows, tall), out=(out, region), **arguments, plane=_three(planes), layers=count,
+        image=image, matte=matte or image, use_matte=matte is not None, rows=(rows, tall), out=(out, region),
+        **arguments, plane=_three(planes), layers=count,
     )  # fmt: skip

@@ -25,6 +25,9 @@ MAX_HALF = 64
 """Largest half-width of the kernel, pixels."""
 TRUNCATION = 3e-4
 """Largest error of any covariance that cutting the kernel may cause, relative to the variance."""
+RED_GREEN, GREEN_BLUE = 0.18, 0.30
+"""Correlation of the layers' grain, a prior: no measurement is published. The dyes absorb in each other's bands, so a
+density record also sees the next layer's grain; this is what typical dye spectra give. Red and blue hardly overlap."""
 
 
 def aperture_factor(cloud_um: float, diameter_um: float = DISC_UM) -> float:
@@ -102,6 +105,32 @@ def kernel(cloud_um: float, pitch_um: float) -> Kernel:
         if error <= TRUNCATION:
             return Kernel(taps, error)
     raise ValueError(f"pixels of {pitch_um:g} µm are too fine for grain of {cloud_um:g} µm")
+
+
+def layer_weights(correlation: float) -> Floats:
+    """Return the (3, 3) weights that make correlated noise of independent noise: layer c is sum_j weights[c, j] w_j.
+
+    A factor of the correlation matrix, as Cholesky's is, of `correlation` (0 to 1) times the prior `RED_GREEN`,
+    `GREEN_BLUE`: R and B keep their own noise and G takes a share of both. Every row's squares sum to 1: no layer's
+    sigma or spectrum changes. For other matrices than these a full factorisation would be needed.
+
+    >>> weights = layer_weights(1.0)
+    >>> (weights @ weights.T).round(3).tolist()
+    [[1.0, 0.18, 0.0], [0.18, 1.0, 0.3], [0.0, 0.3, 1.0]]
+    """
+    red, blue = correlation * RED_GREEN, correlation * GREEN_BLUE
+    return np.array([[1.0, 0.0, 0.0], [red, np.sqrt(1.0 - red**2 - blue**2), blue], [0.0, 0.0, 1.0]])
+
+
+def pixel_correlation(r: float, cloud_a: float, cloud_b: float, pitch_um: float) -> float:
+    """Return what pixels of two layers correlate by when the white noise beneath them does by r.
+
+    r (sum over j of h_a(j) h_b(j))², with h the layers' one-dimensional kernels: r itself where the dye clouds are of
+    one size, less where they differ (the coherence is r at every frequency, the spectra are not the same).
+    """
+    a, b = kernel(cloud_a, pitch_um).taps, kernel(cloud_b, pitch_um).taps
+    n = min(a.size, b.size)
+    return r * float(2.0 * np.sum(a[:n] * b[:n]) - a[0] * b[0]) ** 2
 
 
 def disc_kappa(weights: Floats, cloud_um: float, pitch_um: float) -> float:

@@ -10,6 +10,7 @@ from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
 from safelight.nodes.grain.regrain import Film, film, grain_passes, grain_tiles
+from safelight.nodes.grain.spectrum import layer_weights
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import isas, launch
 
@@ -49,11 +50,14 @@ def white_reference(region: Region, frame: int, layer: int, seed: int):
     return every[top : top + region.height]
 
 
-def regrain_reference(data, region, stock: Film, strength, seed, frame):
+def regrain_reference(data, region, stock: Film, strength, seed, frame, correlation=0.0, matte=1.0):
     """The whole of Regrain in float64: (density before, density after, light)."""
     half, result = stock.half, []
     for c, layer in enumerate(stock.layers):
-        white = white_reference(region.grow(half), frame, layer, seed)
+        white = sum(
+            weight * white_reference(region.grow(half), frame, other, seed)
+            for other, weight in enumerate(layer_weights(correlation)[layer])
+        )
         both = np.concatenate([stock.taps[c][:0:-1], stock.taps[c]])
         along = np.stack([np.convolve(row, both, "valid") for row in white])
         field = np.stack([np.convolve(column, both, "valid") for column in along.T], 1)
@@ -61,7 +65,7 @@ def regrain_reference(data, region, stock: Film, strength, seed, frame):
         e = data[c].astype(np.float64)
         sigma = np.interp(e, stock.tables.light_samples, stock.sigma[c])
         net = curve.net(e)
-        made = net + strength * sigma * field
+        made = net + strength * sigma * field * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
         result.append((net, made, np.where(np.isfinite(e), curve.exposure_of_net(made), e)))
     return [np.stack(part) for part in zip(*result, strict=True)]
 
@@ -73,10 +77,10 @@ def picture(height, width, seed=0):
     return data.astype(np.float32)
 
 
-def run(data, region, stock, *, passes=False, isa=None, threads=2, strength=1.0, seed=5, frame=1001):
+def run(data, region, stock, *, passes=False, isa=None, threads=2, strength=1.0, seed=5, frame=1001, **more):
     out = np.full_like(data, 7)
     go = grain_passes if passes else grain_tiles
-    go(Device("cpu", threads), Image(data, region), PLANES, out, stock, strength, seed, frame, isa=isa)
+    go(Device("cpu", threads), Image(data, region), PLANES, out, stock, strength, seed, frame, isa=isa, **more)
     return out
 
 
@@ -106,7 +110,7 @@ def white(region, *, isa=None, frame=1, seed=1, layers=(0, 1, 2), threads=2):
     out = np.empty((4 * len(layers), quads.height, quads.width), np.float32)
     launch(
         Device("cpu", threads), "regrain_white", quads, isa=isa, out=(out, quads),
-        layer=[*layers, *[0] * (3 - len(layers))], layers=len(layers), frame=frame, seed=seed,
+        mix=np.eye(3)[[*layers, *[0] * (3 - len(layers))]].ravel(), layers=len(layers), frame=frame, seed=seed,
     )  # fmt: skip
     return out.reshape(len(layers), 4, quads.height, quads.width).swapaxes(1, 2).reshape(len(layers), -1, quads.width)
 
@@ -185,6 +189,53 @@ def test_equals_the_reference_at_every_filter_width(name, pitch):
     light = regrain_reference(data, region, stock, 1.0, 5, 3)[2]
     scale = np.stack([np.maximum(np.abs(light[c]), curve.e_toe) for c, curve in enumerate(stock.tables.curves)])
     assert np.max(np.abs(run(data, region, stock, frame=3) - light) / scale) < 3e-5
+
+
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("correlation", [0.4, 1.0])
+@pytest.mark.parametrize("size", SIZES[:5])
+def test_layers_that_share_grain_equal_the_reference(stock, isa, correlation, size):
+    region = Region.sized(size[1], size[0], -3, 5)
+    data = picture(*size)
+    light = regrain_reference(data, region, stock, 1.0, 5, 1001, correlation)[2]
+    found = run(data, region, stock, isa=isa, correlation=correlation)
+    scale = np.stack([np.maximum(np.abs(light[c]), curve.e_toe) for c, curve in enumerate(stock.tables.curves)])
+    assert np.max(np.abs(found - light) / scale) < 3e-5
+    apart = run(data, region, stock, isa=isa)
+    np.testing.assert_array_equal(found[[0, 2]], apart[[0, 2]])
+    assert np.any(found[1] != apart[1])
+    if isa in EXACT:
+        for passes in (False, True):
+            other = run(data, region, stock, isa="scalar", threads=1, correlation=correlation, passes=passes)
+            np.testing.assert_array_equal(found, other)
+
+
+def matte_of(region, seed=0):
+    """A matte with zeros, ones, values between and beyond, and some that are not numbers."""
+    rng = np.random.default_rng(seed)
+    data = rng.choice([0.0, 0.3, 0.99, 1.0, 1.5, -0.2, -0.0, np.nan, np.inf, -np.inf], (region.height, region.width))
+    return Image(data[None].astype(np.float32), region, ("A",))
+
+
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("size", SIZES[:5])
+def test_grain_under_a_matte_equals_the_reference(stock, isa, size):
+    region = Region.sized(size[1], size[0], -3, 5)
+    matte = matte_of(region.grow(2)).crop(region)
+    data = picture(*size)
+    light = regrain_reference(data, region, stock, 1.0, 5, 1001, matte=matte.data[0])[2]
+    found = run(data, region, stock, isa=isa, matte=matte)
+    scale = np.stack([np.maximum(np.abs(light[c]), curve.e_toe) for c, curve in enumerate(stock.tables.curves)])
+    assert np.max(np.abs(found - light) / scale) < 3e-5
+    full, one = run(data, region, stock, isa=isa), matte.data[0] >= 1
+    np.testing.assert_array_equal(found[:, one], full[:, one])
+    none = ~(matte.data[0] > 0)
+    np.testing.assert_array_equal(found[:, none].view(np.uint32), data[:, none].view(np.uint32))
+    if isa in EXACT:
+        for passes in (False, True):
+            for threads in (1, 3):
+                other = run(data, region, stock, isa="scalar", threads=threads, matte=matte, passes=passes)
+                np.testing.assert_array_equal(found, other)
 
 
 @pytest.mark.parametrize("half", [1, 2, 3, 4, 5, 6, 7, 8, 31, 64])

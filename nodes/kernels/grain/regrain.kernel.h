@@ -8,15 +8,16 @@
 
 struct regrain_args {
     sl::Grid grid;  // items: x is 0, y is layer * tiles + tile
-    sl::In image;
+    sl::In image, matte;  // matte: one plane, read if use_matte
     sl::Out out;
     sl::Table taps;  // a plane for each layer: weights at distance 0, 1, …, at most 64
     sl::Table forward, sigma, inverse;
     float e_toe[3], n_toe[3], toe_slope[3], toe_back[3], x_end[3], n_end[3], end_stops[3];
-    int plane[3], layer[3];  // plane of the picture, and layer of the film for the noise
-    int x0, y0, x1, y1;      // pixels to make
-    int columns, tiles;      // tiles in a row, and in all
-    int frame;
+    int plane[3];        // planes of the picture
+    float mix[9];        // for each of them, its share of the noise of each of the three film layers
+    int x0, y0, x1, y1;  // pixels to make
+    int columns, tiles;  // tiles in a row, and in all
+    int frame, use_matte;
     unsigned seed;
 };
 
@@ -44,7 +45,7 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     for (int q = first; q - half < y1; q += 4) {
         for (int x = 0; x < width + 2 * half; x += LANES) {
             F noise[4];
-            white4(x0 - half + x, q >> 2, k.frame, k.layer[c], k.seed, noise);
+            mixed4(k.mix + 3 * c, x0 - half + x, q >> 2, k.frame, k.seed, noise);
             for (int i = 0; i < 4; ++i) store_lanes(white[i] + x, noise[i]);
         }
         const int slot = (q - first) % ring;
@@ -61,10 +62,10 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
                 const int n = imin(LANES, width - x), px = x0 + x;
                 if (px >= low && px <= high) {
                     const At<false> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
                 } else {
                     const At<true> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), g));
+                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
                 }
             }
         }

@@ -5,12 +5,12 @@
 
 struct regrain_apply_args {
     sl::Grid grid;
-    sl::In image, rows;
+    sl::In image, matte, rows;  // matte: one plane, read if use_matte
     sl::Out out;
     sl::Table taps, forward, sigma, inverse;
     float e_toe[3], n_toe[3], toe_slope[3], toe_back[3], x_end[3], n_end[3], end_stops[3];
     int plane[3];
-    int layers;
+    int layers, use_matte;
 };
 
 template <bool EDGE>
@@ -19,7 +19,7 @@ SL_FN void regrain_apply(const regrain_apply_args& k, const sl::At<EDGE>& at) {
         const sl::F g = sl::symmetric(k.taps.p + c * k.taps.n, k.taps.n - 1, [&](int j) {
             return at.load(k.rows, c, 0, j);
         });
-        at.store(k.out, k.plane[c], sl::grained(sl::film_layer(k, c), at.load(k.image, k.plane[c]), g));
+        at.store(k.out, k.plane[c], sl::grained(sl::film_layer(k, c), at.load(k.image, k.plane[c]), sl::weighed(k, at, g)));
     }
 }
 SL_PIXEL_KERNEL(regrain_apply)

@@ -82,6 +82,19 @@ SL_FN void white4(int x, int quad, int frame, int layer, unsigned seed, F out[4]
     box_muller(w[2], w[3], out[2], out[3]);
 }
 
+// White noise of one layer that shares grain with others: the sum of weights[j] times the noise of film layer j. The
+// squares of the weights sum to 1, so the variance stays 1. A weight of 1 beside zeros gives that layer's very bits.
+SL_FN void mixed4(const float* weights, int x, int quad, int frame, unsigned seed, F out[4]) {
+    bool first = true;
+    for (int j = 0; j < 3; ++j) {
+        if (weights[j] == 0) continue;
+        F noise[4];
+        white4(x, quad, frame, j, seed, noise);
+        for (int i = 0; i < 4; ++i) out[i] = first ? noise[i] * weights[j] : mad(noise[i], splat(weights[j]), out[i]);
+        first = false;
+    }
+}
+
 // Symmetric filter, in one order wherever it runs: taps[0] for the centre, taps[j] for the pair at distance j.
 template <class Load>
 SL_FN F symmetric(const float* taps, int half, const Load& load) {

@@ -5,7 +5,7 @@
 struct regrain_white_args {
     sl::Grid grid;
     sl::Out out;
-    int layer[3];
+    float mix[9];  // for each plane, its share of the noise of each of the three film layers
     int layers, frame;
     unsigned seed;
 };
@@ -14,7 +14,7 @@ template <bool EDGE>
 SL_FN void regrain_white(const regrain_white_args& k, const sl::At<EDGE>& at) {
     for (int c = 0; c < k.layers; ++c) {
         sl::F noise[4];
-        sl::white4(at.x, at.y, k.frame, k.layer[c], k.seed, noise);
+        sl::mixed4(k.mix + 3 * c, at.x, at.y, k.frame, k.seed, noise);
         for (int i = 0; i < 4; ++i) at.store(k.out, 4 * c + i, noise[i]);
     }
 }

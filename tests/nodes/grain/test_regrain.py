@@ -14,7 +14,7 @@ from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.nodes.grain.regrain import TILE, Regrain, RegrainParams, film, film_layers, pitch_of
-from safelight.nodes.grain.spectrum import pixel_ratio, spectrum_1d
+from safelight.nodes.grain.spectrum import pixel_correlation, pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels import cuda
 from safelight.nodes.kernels.launch import isas
@@ -27,7 +27,9 @@ def clip_of(image: Image, width: int = 0) -> Clip:
     return Clip(1, 100, display, image.region, channels=image.channels)
 
 
-def regrain(data, *, frame=1, region=None, channels=("R", "G", "B"), part=None, threads=2, width=0, **params):
+def regrain(
+    data, *, frame=1, region=None, channels=("R", "G", "B"), part=None, threads=2, width=0, matte=None, **params
+):
     """Run the node on planes (C, H, W); `part` asks for some pixels only."""
     data = np.asarray(data, np.float32)
     region = region or Region.sized(data.shape[2], data.shape[1])
@@ -35,8 +37,12 @@ def regrain(data, *, frame=1, region=None, channels=("R", "G", "B"), part=None, 
     chosen = RegrainParams(**params)
     request = Request(frame, part or region)
     clip = clip_of(image, width)
-    Regrain().check(chosen, {"input": clip}, Settings())
-    inputs = Inputs(request, {"input": {frame: image}}, {"input": clip})
+    images, clips = {"input": {frame: image}}, {"input": clip}
+    if matte is not None:
+        images["matte"] = {frame: matte}
+        clips["matte"] = Clip(1, 100, clip.display, matte.region, channels=matte.channels)
+    Regrain().check(chosen, clips, Settings())
+    inputs = Inputs(request, images, clips)
     return Regrain().compute(chosen, request, inputs, Device("cpu", threads))
 
 
@@ -75,6 +81,19 @@ def test_sigma_is_that_of_the_exposure_and_the_mean_density_is_kept(stops):
         # Neighbours are correlated at this pitch only a little: about as many samples as pixels.
         assert grain.std() == pytest.approx(want, rel=4 * 1.3 / np.sqrt(2 * grain.size))
         assert abs(grain.mean()) < 4 * 2 * want / 512
+
+
+def test_a_plate_with_all_its_grain_is_handed_on():
+    params, request = RegrainParams(left=1), Request(1, Region.sized(8, 8))
+    assert Regrain().identity(params, request) == "input"
+    assert Regrain().identity(RegrainParams(left=0.99), request) is None
+    np.testing.assert_array_equal(regrain(flat(0), left=1).data, flat(0))
+
+
+def test_left_scales_what_is_added():
+    data = flat(-1)
+    full, part = (grain_of(data, regrain(data, left=left, pitch=6), "500T", 0) for left in (0, 0.6))
+    np.testing.assert_allclose(part, 0.8 * full, atol=2e-5)
 
 
 def test_dark_light_is_brightened_by_symmetric_density():
@@ -124,6 +143,40 @@ def test_frames_layers_and_seeds_are_independent():
             assert abs((one * two).mean()) < bound
     again = fields(frame=10)
     np.testing.assert_array_equal(first[0], again[0])
+
+
+@pytest.mark.parametrize("pitch", [12.15, 4.05])
+def test_layers_share_grain_as_asked_and_keep_their_sigma(pitch):
+    data, frames, stock = flat(0, 512, 512), range(4), load_stock("500T")
+
+    def moments(correlation):
+        pixels = []
+        for frame in frames:
+            result = regrain(data, pitch=pitch, correlation=correlation, frame=frame)
+            pixels.append(np.stack([grain_of(data, result, "500T", layer).ravel() for layer in range(3)]))
+        grain = np.concatenate(pixels, 1)
+        return grain.std(1), np.corrcoef(grain)
+
+    for correlation in (0, 0.5, 1):
+        sigma, found = moments(correlation)
+        for layer in range(3):
+            want = stock.sigma48(layer, 0) * pixel_ratio(stock.cloud_um[layer], pitch)
+            assert sigma[layer] == pytest.approx(want, rel=0.01)
+        # Blue clouds are larger than green ones: their pixels correlate by a known factor less.
+        green_blue = pixel_correlation(0.30 * correlation, stock.cloud_um[1], stock.cloud_um[2], pitch)
+        assert 0.9 * 0.30 * correlation <= green_blue <= 0.30 * correlation
+        assert found[0, 1] == pytest.approx(0.18 * correlation, abs=0.01)
+        assert found[1, 2] == pytest.approx(green_blue, abs=0.01)
+        assert found[1, 2] == pytest.approx(0.30 * correlation, abs=0.03)
+        assert found[0, 2] == pytest.approx(0, abs=0.01)
+
+
+def test_shared_grain_does_not_hang_on_the_channels_at_hand():
+    data = flat(0)
+    whole = regrain(data, pitch=6, correlation=1).data
+    np.testing.assert_array_equal(regrain(data[:1], channels=("Y",), pitch=6, correlation=1).data[0], whole[1])
+    two = regrain(data[:2], channels=("B", "G"), pitch=6, correlation=1).data
+    np.testing.assert_array_equal(two, whole[[2, 1]])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -215,15 +268,17 @@ def test_a_device_makes_the_same_picture(monkeypatch):
     rng = np.random.default_rng(6)
     data = (0.18 * np.exp2(rng.normal(0, 3, (4, 37, 91)))).astype(np.float32)
     region, channels = Region.sized(91, 37, 3, -6), ("R", "G", "B", "A")
-    want = regrain(data, region=region, channels=channels, pitch=6).data
+    matte = ramp(Region.sized(70, 37, 9, -6))
+    want = regrain(data, region=region, channels=channels, pitch=6, matte=matte, correlation=1).data
     monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
     monkeypatch.setattr(cuda, "run", cupy_like.run)
     cupy_like.LAUNCHED.clear()
     device = Device("cuda", 1)
     image = device.upload(Image(data, region, channels))
     clip, request = clip_of(image), Request(1, region)
-    inputs = Inputs(request, {"input": {1: image}}, {"input": clip})
-    made = Regrain().compute(RegrainParams(pitch=6), request, inputs, device)
+    images = {"input": {1: image}, "matte": {1: device.upload(matte)}}
+    inputs = Inputs(request, images, {"input": clip, "matte": clip})
+    made = Regrain().compute(RegrainParams(pitch=6, correlation=1), request, inputs, device)
     assert cupy_like.LAUNCHED == ["regrain_white", "regrain_rows", "regrain_apply"]
     np.testing.assert_array_equal(device.download(made).data, want)
 
@@ -232,13 +287,91 @@ def test_a_device_makes_the_same_picture(monkeypatch):
 def test_a_gpu_agrees_with_the_cpu():
     if choose_device("auto").kind != "cuda":
         pytest.skip("needs a CUDA device")
-    data = flat(0, 123, 321)
-    want = regrain(data, pitch=6).data
+    data, matte = flat(0, 123, 321), ramp(Region(10, 0, 300, 120))
     device = Device("cuda")
     image = device.upload(Image(data, Region.sized(321, 123)))
-    inputs = Inputs(Request(1, image.region), {"input": {1: image}}, {"input": clip_of(image)})
-    made = Regrain().compute(RegrainParams(pitch=6), Request(1, image.region), inputs, device)
-    np.testing.assert_allclose(device.download(made).data, want, rtol=1e-5)
+    for params, under in (({"pitch": 6}, None), ({"pitch": 6, "correlation": 1}, matte)):
+        want = regrain(data, matte=under, **params).data
+        images = {"input": {1: image}} | ({"matte": {1: device.upload(under)}} if under else {})
+        inputs = Inputs(Request(1, image.region), images, {port: clip_of(image) for port in images})
+        made = Regrain().compute(RegrainParams(**params), Request(1, image.region), inputs, device)
+        np.testing.assert_allclose(device.download(made).data, want, rtol=1e-5)
+
+
+def ramp(region, low=0.0, high=1.0):
+    """A matte that rises from column to column."""
+    row = np.linspace(low, high, region.width, dtype=np.float32)
+    return Image(np.broadcast_to(row, (1, region.height, region.width)).copy(), region, ("A",))
+
+
+def test_a_matte_scales_the_sigma_in_density():
+    data, region = flat(-2), Region.sized(128, 128)
+    full = grain_of(data, regrain(data, pitch=6), "500T", 2)
+    matte = ramp(region)
+    found = grain_of(data, regrain(data, pitch=6, matte=matte), "500T", 2)
+    np.testing.assert_allclose(found, full * matte.data[0], atol=2e-5)
+    assert np.abs(full).max() > 0.05
+
+
+def test_where_the_matte_is_zero_or_absent_the_plate_keeps_its_bits():
+    rng = np.random.default_rng(8)
+    data = (0.18 * np.exp2(rng.normal(0, 3, (4, 90, 120)))).astype(np.float32)
+    data[0, 0, :9], data[1, 5, 30:90] = np.nan, -0.0
+    region, channels = Region.sized(120, 90, -7, 4), ("R", "G", "B", "A")
+    window = Region(13, 20, 77, 61)
+    matte = ramp(window, -0.5, 1.5)
+    full = regrain(data, region=region, channels=channels, pitch=6).data
+    made = regrain(data, region=region, channels=channels, pitch=6, matte=matte).data
+    weight = np.zeros((90, 120), np.float32)
+    weight[16:57, 20:84] = matte.data[0]
+    np.testing.assert_array_equal(made[:, weight <= 0].view(np.uint32), data[:, weight <= 0].view(np.uint32))
+    np.testing.assert_array_equal(made[:, weight >= 1], full[:, weight >= 1])
+    assert np.all(made[:3, (weight > 0.1) & (weight < 1)] != data[:3, (weight > 0.1) & (weight < 1)])
+    np.testing.assert_array_equal(made[3], data[3])
+    for tile in region.tiles(37):
+        part = regrain(data, region=region, channels=channels, pitch=6, matte=matte, part=tile).data
+        y, x = tile.y0 - region.y0, tile.x0 - region.x0
+        np.testing.assert_array_equal(part, made[:, y : y + tile.height, x : x + tile.width])
+    away = ramp(Region(200, 200, 210, 210))
+    np.testing.assert_array_equal(regrain(data, region=region, channels=channels, pitch=6, matte=away).data, data)
+
+
+def test_a_matte_of_another_size_is_refused():
+    region = Region.sized(64, 64)
+    clips = {"input": Clip(1, 1, region, region), "matte": Clip(1, 1, Region.sized(64, 63), region, channels=("A",))}
+    with pytest.raises(GraphError, match="'matte' is 64x63") as error:
+        Regrain().check(RegrainParams(), clips, Settings())
+    assert "one size" in str(error.value)
+
+
+@pytest.mark.parametrize("tile", [16, 33])
+def test_a_matte_in_a_graph_tile_by_tile(tile):
+    registry = toys()
+    registry.add(Regrain)
+    text = """
+safelight = 1
+[nodes.plate]
+type = "Noise"
+width = 70
+height = 50
+[nodes.matte]
+type = "Noise"
+width = 70
+height = 50
+x0 = 9
+[nodes.grained]
+type = "Regrain"
+correlation = 1.0
+inputs = {input = "plate", matte = "matte"}
+"""
+    graph = Graph.from_document(Document.parse(text, Path()), registry)
+    whole, cut, plate = (
+        dict(pull(graph, name, "image", [1], device=Device("cpu", 2), tile=size))[1]
+        for name, size in (("grained", 0), ("grained", tile), ("plate", 0))
+    )
+    np.testing.assert_array_equal(cut.data, whole.data)
+    np.testing.assert_array_equal(whole.data[:, :, :9], plate.data[:, :, :9])
+    assert np.any(whole.data[:, :, 9:] != plate.data[:, :, 9:])
 
 
 def test_one_pixel_and_tiny_pictures():
@@ -270,7 +403,17 @@ def test_bad_input_is_refused_before_rendering(params, channels, words):
 
 @pytest.mark.parametrize(
     "params",
-    [{"pitch": -1}, {"strength": -0.1}, {"strength": float("nan")}, {"seed": -1}, {"seed": 2**32}, {"size": 1}],
+    [
+        {"pitch": -1},
+        {"strength": -0.1},
+        {"strength": float("nan")},
+        {"correlation": 1.1},
+        {"left": -0.1},
+        {"left": 1.01},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"size": 1},
+    ],
 )
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(ValidationError):
