@@ -18,6 +18,7 @@ from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.stock import load_format, load_stock
+from safelight.nodes.grain.taking import coverage, take
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
@@ -179,13 +180,21 @@ class Degrain(Node):
     bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
     over a pixel are averaged. Frames beyond a cut are never used. Values may be negative and have no upper limit.
     Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
-    and zero in `grain`.
+    and zero in `grain`. Where a matte is 0 the plate keeps its bits; between 0 and 1 that share of the grain is taken.
 
     References: Hasinoff et al. 2016 (burst photography: robust merge in frequency), Dabov et al. 2007 (sparse 3-D
     collaborative filtering: aggregation), Orchard and Sullivan 1994 (overlapped motion compensation).
     """
 
     id = "Degrain"
+    inputs = (
+        Port("input", "The plate."),
+        Port(
+            "matte",
+            "Where grain is taken, first channel: 1 all of it, 0 none; none outside its data window.",
+            optional=True,
+        ),
+    )
     outputs = (
         Port("image", "The plate without its grain."),
         Port("grain", "What was taken: image + grain is the plate."),
@@ -202,6 +211,13 @@ class Degrain(Node):
                 f"there is no R, G, B or Y among the channels {', '.join(clip.channels)}",
                 where="input 'input'",
                 remedy="Feed a picture; mattes and depth have no grain.",
+            )
+        matte = inputs.get("matte")
+        if matte is not None and matte.display != clip.display:
+            raise GraphError(
+                f"the matte is {matte.display} and the plate is {clip.display}",
+                where="input 'matte'",
+                remedy="Bring the matte to the plate's size.",
             )
         if _domain(params) == "density":
             load_stock(params.stock)
@@ -223,6 +239,10 @@ class Degrain(Node):
     def reach(self, params: DegrainParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after; none at strength 0."""
         return (params.radius if params.strength > 0 else 0), 0
+
+    def needs(self, params: DegrainParams, request: Request) -> Mapping[str, Sequence[Request]]:
+        """Ask for the plate's frames around the one requested, and for the matte of that frame."""
+        return {**super().needs(params, request), "matte": (request,)}
 
     def prepare(self, params: DegrainParams, port: str, image: Image, device: Device) -> Prepared:
         """Encode one frame and build its search pyramid."""
@@ -268,7 +288,8 @@ class Degrain(Node):
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         whole = _coding(params, plate.channels)
         noise = self._noise(params, inputs, plate.channels, whole)
-        if noise.silent:
+        matte = coverage(inputs["matte"], plate.region, device) if "matte" in inputs else None
+        if noise.silent or (matte is not None and not bool((matte > 0).any())):
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         centre: Prepared = inputs.prepared("input", request.frame)
         others = [
@@ -290,7 +311,7 @@ class Degrain(Node):
             )
             code = _part(whole, first, len(group))
             first += len(group)
-            self._group(params, part, code, plate, group, index, centre, others, image, grain, device)
+            self._group(params, part, code, plate, group, index, centre, others, matte, image, grain, device)
         return {"image": plate.with_data(image), "grain": plate.with_data(grain)}
 
     def _group(
@@ -303,6 +324,7 @@ class Degrain(Node):
         index: int,
         centre: Prepared,
         others: Sequence[Prepared],
+        matte: Any,
         image: Any,
         grain: Any,
         device: Device,
@@ -357,6 +379,8 @@ class Degrain(Node):
             keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
             amount=[min(1.0, params.strength)] * 3,
         )
+        if matte is not None:
+            take(device, region, source, clean, taken, matte=matte)
         if not ordered:
             image[list(group)], grain[list(group)] = clean, taken
 

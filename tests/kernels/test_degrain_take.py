@@ -1,0 +1,85 @@
+"""What Degrain takes where, against float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safelight.graph.device import Device
+from safelight.graph.region import Region
+from safelight.nodes.kernels.launch import isas, launch
+
+SIZES = [(1, 1), (1, 19), (7, 5), (33, 67)]
+
+
+def pictures(size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """A plate and its clean picture of all magnitudes, with broken pixels, and a matte."""
+    rng = np.random.default_rng(size)
+    plate = (rng.standard_normal((3, *size)) * 10.0 ** rng.integers(-3, 5, (3, *size))).astype(np.float32)
+    clean = (plate * (1 + 0.2 * rng.standard_normal(plate.shape))).astype(np.float32)
+    matte = rng.uniform(-0.5, 1.5, (1, *size)).astype(np.float32)
+    for picture, value in ((plate, np.nan), (plate, np.inf), (clean, np.nan), (matte, np.nan)):
+        picture[(..., *(rng.integers(0, n) for n in size))] = value
+    return {"plate": plate, "clean": clean, "matte": matte}
+
+
+def take(given: dict[str, np.ndarray], part: Region | None = None, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Run the kernel over the picture, or one part of it."""
+    height, width = given["plate"].shape[1:]
+    region = Region.sized(width, height, -3, 5)
+    image, grain = np.full_like(given["plate"], 9), np.full_like(given["plate"], 9)
+    args: dict[str, Any] = {name: (planes, region) for name, planes in given.items()}
+    launch(
+        Device("cpu", how.pop("threads", 2)),
+        "degrain_take",
+        part or region,
+        isa=how.pop("isa", None),
+        **args,
+        image=(image, region),
+        grain=(grain, region),
+        **{"planes": 3, **how},
+    )
+    return image, grain
+
+
+def check_sums(given: dict[str, np.ndarray], image: np.ndarray, grain: np.ndarray, weight: np.ndarray) -> None:
+    """Compare with plate + (clean − plate) × weight, and look at the ends."""
+    plate, clean = given["plate"], given["clean"]
+    usable = np.isfinite(plate) & np.isfinite(clean)
+    weight = np.where(usable, weight, 0)
+    none, whole = weight == 0, weight == 1
+    np.testing.assert_array_equal(image[none], plate[none])
+    assert not grain[none].any()
+    np.testing.assert_array_equal(image[whole], clean[whole])
+    plate, clean = np.where(usable, plate, 0), np.where(usable, clean, 0)
+    image, grain = np.where(usable, image, 0), np.where(usable, grain, 0)
+    expected = plate.astype(np.float64) + (clean.astype(np.float64) - plate) * weight
+    np.testing.assert_allclose(image[~none], expected[~none], rtol=1e-6, atol=1e-6 * np.abs(plate).max())
+    close = usable & ~whole & (np.abs(image - plate) < np.abs(plate))
+    np.testing.assert_array_equal((image + grain)[close], plate[close])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_take_against_float64(size: tuple[int, int]) -> None:
+    given = pictures(size)
+    weight = np.clip(np.nan_to_num(given["matte"], nan=0), 0, 1)
+    first = None
+    for isa in isas():
+        for threads in (1, 3):
+            image, grain = take(given, isa=isa, threads=threads)
+            check_sums(given, image, grain, weight)
+            if isa != "v2":
+                first = first or (image, grain)
+                np.testing.assert_array_equal(image, first[0])
+                np.testing.assert_array_equal(grain, first[1])
+
+
+def test_a_part_is_the_crop_of_the_whole() -> None:
+    given = pictures((33, 67))
+    whole = take(given)
+    part = Region.sized(21, 9, 4, 11)
+    inside = (slice(None), slice(6, 15), slice(7, 28))
+    for one, other in zip(take(given, part), whole, strict=True):
+        np.testing.assert_array_equal(one[inside], other[inside])
