@@ -18,7 +18,7 @@ from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.stock import load_format, load_stock
-from safelight.nodes.grain.taking import coverage, take
+from safelight.nodes.grain.taking import Taking, coverage
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
@@ -47,6 +47,26 @@ class DegrainParams(Params):
         "above 1 the noise is thought to be that much stronger.",
         ge=0,
         le=4,
+    )
+    red: float = param(1.0, "Strength in red, times `strength`. On a plate of Y alone it does nothing.", ge=0, le=2)
+    green: float = param(1.0, "Strength in green, times `strength`.", ge=0, le=2)
+    blue: float = param(1.0, "Strength in blue, times `strength`.", ge=0, le=2)
+    shadows: float = param(
+        1.0,
+        "Strength, times the others, where a channel's clean value lies 3 stops and more below 0.18; smoothly over to "
+        "that of the midtones until 1 stop below.",
+        ge=0,
+        le=2,
+    )
+    midtones: float = param(
+        1.0, "Strength, times the others, within 1 stop of 0.18, by each channel's clean value.", ge=0, le=2
+    )
+    highlights: float = param(
+        1.0,
+        "Strength, times the others, where a channel's clean value lies 3 stops and more above 0.18; smoothly from "
+        "that of the midtones from 1 stop above.",
+        ge=0,
+        le=2,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
     noise: Literal["auto", "stock", "manual"] = param(
@@ -94,6 +114,11 @@ class Prepared:
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         return sum(int(p.nbytes) for p in self.planes) + sum(p.nbytes for p in self.pyramids)
+
+
+def _idle(params: DegrainParams) -> bool:
+    """Tell whether nothing is taken whatever the plate."""
+    return params.strength * max(params.shadows, params.midtones, params.highlights) == 0
 
 
 def _domain(params: DegrainParams) -> Domain:
@@ -228,17 +253,17 @@ class Degrain(Node):
                 where="parameter 'domain'",
                 remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
             )
-        if 0 < len(clip.frames) <= params.radius and params.strength > 0:
+        if 0 < len(clip.frames) <= params.radius and not _idle(params):
             return (f"the clip has {len(clip.frames)} frames: fewer than radius {params.radius} asks for are used",)
         return ()
 
     def identity(self, params: DegrainParams, request: Request) -> str | None:
-        """Strength 0 hands on the plate."""
-        return "input" if params.strength == 0 else None
+        """Strength 0, of all or of every tone, hands on the plate."""
+        return "input" if _idle(params) else None
 
     def reach(self, params: DegrainParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after; none at strength 0."""
-        return (params.radius if params.strength > 0 else 0), 0
+        return (0 if _idle(params) else params.radius), 0
 
     def needs(self, params: DegrainParams, request: Request) -> Mapping[str, Sequence[Request]]:
         """Ask for the plate's frames around the one requested, and for the matte of that frame."""
@@ -284,13 +309,20 @@ class Degrain(Node):
         plate = inputs["input"]
         xp = device.xp
         groups = _groups(plate.channels)
-        if params.strength == 0 or not plate.region:
+        if _idle(params) or not plate.region:
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         whole = _coding(params, plate.channels)
         noise = self._noise(params, inputs, plate.channels, whole)
         matte = coverage(inputs["matte"], plate.region, device) if "matte" in inputs else None
         if noise.silent or (matte is not None and not bool((matte > 0).any())):
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
+        by_name = {"R": params.red, "G": params.green, "B": params.blue}
+        taking = Taking(
+            params.strength,
+            tuple(by_name.get(plate.channels[plane].upper(), 1.0) for plane in colour_planes(plate.channels)),
+            (params.shadows, params.midtones, params.highlights),
+            matte,
+        )
         centre: Prepared = inputs.prepared("input", request.frame)
         others = [
             inputs.prepared("input", frame)
@@ -309,9 +341,9 @@ class Degrain(Node):
                 noise.sigma[first : first + len(group)],
                 noise.spectrum[first : first + len(group)],
             )
-            code = _part(whole, first, len(group))
+            code, share = _part(whole, first, len(group)), taking.part(first, len(group))
             first += len(group)
-            self._group(params, part, code, plate, group, index, centre, others, matte, image, grain, device)
+            self._group(params, part, code, share, plate, group, index, centre, others, image, grain, device)
         return {"image": plate.with_data(image), "grain": plate.with_data(grain)}
 
     def _group(
@@ -319,12 +351,12 @@ class Degrain(Node):
         params: DegrainParams,
         noise: Noise,
         code: Coding,
+        taking: Taking,
         plate: Image,
         group: tuple[int, ...],
         index: int,
         centre: Prepared,
         others: Sequence[Prepared],
-        matte: Any,
         image: Any,
         grain: Any,
         device: Device,
@@ -346,6 +378,7 @@ class Degrain(Node):
         clean = image[start : start + n] if ordered else xp.empty_like(source)
         taken = grain[start : start + n] if ordered else xp.empty_like(source)
         spectrum = noise.spectrum.reshape(n, 64)
+        thought = taking.noise(noise, code)
         items = -(-region.width // TILE) * -(-region.height // ROWS[device.kind])
         cuda = device.kind == "cuda"
         scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
@@ -359,7 +392,7 @@ class Degrain(Node):
             image=(clean, region),
             grain=(taken, region),
             scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
-            variance=(noise.sigma**2, (noise.low, noise.high)),
+            variance=(thought.sigma**2, (thought.low, thought.high)),
             spectrum=(spectrum, (0, 1)),
             uncurve=code.inverse,
             planes=n,
@@ -377,10 +410,9 @@ class Degrain(Node):
             doubt=DOUBT,
             band=_band_means(spectrum),
             keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
-            amount=[min(1.0, params.strength)] * 3,
+            amount=[taking.amount] * 3,
         )
-        if matte is not None:
-            take(device, region, source, clean, taken, matte=matte)
+        taking.apply(device, region, source, clean, taken)
         if not ordered:
             image[list(group)], grain[list(group)] = clean, taken
 
@@ -400,7 +432,7 @@ class Degrain(Node):
 
     def wants_analysis(self, params: DegrainParams) -> bool:
         """Measure the noise unless it is given."""
-        return params.noise == "auto" and params.strength > 0
+        return params.noise == "auto" and not _idle(params)
 
     def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
         """Measure again only when the domain changes, or the stock that defines it."""

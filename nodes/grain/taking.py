@@ -1,7 +1,8 @@
-"""How much of the grain is taken where: the part of Degrain that a matte steers."""
+"""How much of the grain is taken where: the part of Degrain that a matte and strengths by channel and tone steer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,90 @@ import numpy as np
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
+from safelight.nodes.grain.domain import Coding, Floats
+from safelight.nodes.grain.noise import SAMPLES, Noise
 from safelight.nodes.kernels.launch import launch
+
+GREY = 0.18
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What is taken of the grain: `strength` of all, times that of each colour plane, times that of the tone."""
+
+    strength: float
+    channels: tuple[float, ...]
+    """Strength of each colour plane."""
+    tones: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Strength in shadows, midtones, highlights."""
+    matte: Any = None
+    """(1, H, W) over the plate; None takes everywhere."""
+
+    @property
+    def even(self) -> bool:
+        """Tell whether every channel and tone has one strength."""
+        return set(self.channels) | set(self.tones) == {1.0}
+
+    @property
+    def amount(self) -> float:
+        """Return how much the kernel `degrain` takes by itself: all of it where `apply` gives some back."""
+        return min(1.0, self.strength) if self.even else 1.0
+
+    def part(self, first: int, count: int) -> Taking:
+        """Return the same for planes that are worked on together."""
+        return replace(self, channels=self.channels[first : first + count])
+
+    def noise(self, noise: Noise, code: Coding) -> Noise:
+        """Return what the noise is thought to be, but for the strength of all: stronger where a strength exceeds 1."""
+        if self.even or max(1.0, max(self.channels) * max(self.tones)) * self.strength <= 1:
+            return noise
+        low, high, sigma = noise.low, noise.high, noise.sigma
+        if len(set(self.tones)) > 1:
+            # The curve must reach both ends of the tones; beyond its own ends it is constant.
+            ends = code.encode(np.repeat([[GREY / 16, GREY * 16]], len(sigma), axis=0))
+            old = np.linspace(low, high, sigma.shape[1])
+            low, high = min(low, float(ends.min())), max(high, float(ends.max()))
+            at = np.linspace(low, high, 4 * SAMPLES)
+            sigma = np.stack([np.interp(at, old, row) for row in sigma])
+        light = code.decode(np.repeat([np.linspace(low, high, sigma.shape[1])], len(sigma), axis=0))
+        wanted = self.strength * np.asarray(self.channels)[:, None] * tone(light, self.tones)
+        return replace(noise, low=low, high=high, sigma=sigma * np.maximum(1, wanted) / max(1.0, self.strength))
+
+    def apply(self, device: Device, region: Region, plate: Any, clean: Any, grain: Any) -> None:
+        """Rewrite `clean` and `grain` (planes over `region`) to what is to be taken; see the kernel `degrain_take`."""
+        if self.even and self.matte is None:
+            return
+        planes = plate.shape[0]
+        strength = [1.0 if self.even else self.strength * channel for channel in self.channels]
+        launch(
+            device,
+            "degrain_take",
+            region,
+            plate=(plate, region),
+            clean=(clean, region),
+            matte=(plate[:1] if self.matte is None else self.matte, region),
+            image=(clean, region),
+            grain=(grain, region),
+            planes=planes,
+            use_matte=self.matte is not None,
+            strength=[*strength, *[1.0] * (3 - planes)],
+            tone=self.tones,
+        )
+
+
+def tone(light: Any, tones: tuple[float, float, float]) -> Floats:
+    """Return the strength at levels of scene-linear light.
+
+    `tones[0]` holds up to 3 stops below 0.18, `tones[1]` from 1 stop below to 1 stop above, `tones[2]` from 3 stops
+    above; between them a cubic smoothstep. Negative light is shadow.
+
+    >>> tone([0.18, 0.09, 0.045, 0.001, 1.44, 100], (0, 1, 2)).tolist()
+    [1.0, 1.0, 0.5, 0.0, 2.0, 2.0]
+    """
+    stops = np.log2(np.maximum(np.asarray(light, np.float64), 1e-12) / GREY)
+    below, above = (np.clip((sign * stops - 1) / 2, 0, 1) for sign in (-1, 1))
+    shadows, highlights = (share**2 * (3 - 2 * share) for share in (below, above))
+    return np.asarray(tones[1] + shadows * (tones[0] - tones[1]) + highlights * (tones[2] - tones[1]), dtype=np.float64)
 
 
 def coverage(matte: Image, region: Region, device: Device) -> Any:
@@ -22,18 +106,3 @@ def coverage(matte: Image, region: Region, device: Device) -> Any:
         y, x = inside.y0 - region.y0, inside.x0 - region.x0
         whole[:, y : y + inside.height, x : x + inside.width] = matte.crop(inside).data[:1]
     return whole
-
-
-def take(device: Device, region: Region, plate: Any, clean: Any, grain: Any, *, matte: Any) -> None:
-    """Rewrite `clean` and `grain` (planes over `region`) to what is taken under the matte: see `degrain_take`."""
-    launch(
-        device,
-        "degrain_take",
-        region,
-        plate=(plate, region),
-        clean=(clean, region),
-        matte=(matte, region),
-        image=(clean, region),
-        grain=(grain, region),
-        planes=plate.shape[0],
-    )

@@ -9,6 +9,7 @@ import pytest
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
+from safelight.nodes.grain.taking import tone
 from safelight.nodes.kernels.launch import isas, launch
 
 SIZES = [(1, 1), (1, 19), (7, 5), (33, 67)]
@@ -39,7 +40,7 @@ def take(given: dict[str, np.ndarray], part: Region | None = None, **how: Any) -
         **args,
         image=(image, region),
         grain=(grain, region),
-        **{"planes": 3, **how},
+        **{"planes": 3, "use_matte": 1, "strength": (1, 1, 1), "tone": (1, 1, 1), **how},
     )
     return image, grain
 
@@ -74,6 +75,25 @@ def test_take_against_float64(size: tuple[int, int]) -> None:
                 first = first or (image, grain)
                 np.testing.assert_array_equal(image, first[0])
                 np.testing.assert_array_equal(grain, first[1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("tones", [(0.0, 1.0, 0.5), (2.0, 0.3, 0.0)])
+def test_strengths_against_float64(size: tuple[int, int], tones: tuple[float, float, float]) -> None:
+    given, strength = pictures(size), (0.0, 0.7, 1.5)
+    clean = np.where(np.isfinite(given["plate"]), given["clean"], 0)
+    each = np.minimum(tone(np.nan_to_num(clean), tones) * np.array(strength)[:, None, None], 1)
+    weight = np.clip(np.nan_to_num(given["matte"], nan=0), 0, 1) * each
+    first = None
+    for isa in isas():
+        image, grain = take(given, isa=isa, strength=strength, tone=tones)
+        check_sums(given, image, grain, weight)
+        first = first if isa == "v2" else first or (image, grain)
+        if isa != "v2" and first:
+            np.testing.assert_array_equal(image, first[0])
+            np.testing.assert_array_equal(grain, first[1])
+    image, grain = take(given, use_matte=0, strength=strength, tone=tones)
+    check_sums(given, image, grain, np.broadcast_to(each, image.shape))
 
 
 def test_a_part_is_the_crop_of_the_whole() -> None:

@@ -15,7 +15,7 @@ from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
-from safelight.graph.node import Settings
+from safelight.graph.node import Request, Settings
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.nodes.grain.degrain import Degrain, DegrainParams
@@ -116,18 +116,95 @@ def test_broken_pixels_and_other_channels_under_a_matte(noisy: np.ndarray) -> No
     np.testing.assert_allclose(image.data[:3][~broken[:3]], half[~broken[:3]], atol=3e-7)
 
 
+def test_a_channel_at_zero_keeps_its_bits(noisy: np.ndarray) -> None:
+    images = pictures(noisy)
+    whole, _ = degrain(images, 2)
+    for channels, order in ((("R", "G", "B"), (0, 1, 2)), (("B", "G", "R"), (2, 1, 0))):
+        shuffled = pictures(noisy[:, list(order)], channels)
+        image, grain = degrain(shuffled, 2, red=0, blue=0.5)
+        red, blue = channels.index("R"), channels.index("B")
+        np.testing.assert_array_equal(image.data[red], noisy[2, 0])
+        assert not grain.data[red].any()
+        np.testing.assert_array_equal(image.data[1], whole.data[1])
+        half = 0.5 * (noisy[2, 2].astype(np.float64) + whole.data[2])
+        np.testing.assert_allclose(image.data[blue], half, atol=2e-7)
+        np.testing.assert_array_equal(image.data + grain.data, shuffled[2].data)
+
+
+def test_a_stronger_channel_is_a_stronger_noise(noisy: np.ndarray) -> None:
+    images = pictures(noisy)
+    image, _ = degrain(images, 2, red=2, green=2, blue=2)
+    same, _ = degrain(images, 2, strength=2)
+    np.testing.assert_allclose(image.data, same.data, atol=1e-5)
+    # Noise twice as strong in blue than is said, and blue at 2: better than blue at 1, and red as good.
+    clean = moving_scene(5, 96, 140).transpose(0, 3, 1, 2) / np.float32(255)
+    strong = pictures(clean + (noisy - clean) * np.array([1, 1, 2])[:, None, None])
+    errors = [((degrain(strong, 2, blue=blue)[0].data - clean[2])[2] ** 2).mean() for blue in (1, 2)]
+    assert errors[1] < 0.8 * errors[0]
+    np.testing.assert_array_equal(
+        degrain(images, 2, strength=0.5, red=2, green=2, blue=2)[0].data, degrain(images, 2)[0].data
+    )
+
+
+def test_tones_in_every_domain() -> None:
+    rng = np.random.default_rng(8)
+    stops = np.repeat(np.array([-4.0, 0.0, 4.0]), 48)
+    plate = 0.18 * 2 ** np.broadcast_to(stops, (3, 3, 64, 144)) * (1 + rng.normal(0, 0.04, (3, 3, 64, 144)))
+    images = pictures(plate.astype(np.float16))
+    parts = [np.s_[:, :, at + 12 : at + 36] for at in (0, 48, 96)]
+    for settings in ({"domain": "log", "sigma": 0.06}, {"sigma": 0.05}, {"noise": "stock", "domain": "density"}):
+        whole, _ = degrain(images, 1, **settings)
+        for at, name in enumerate(("shadows", "midtones", "highlights")):
+            image, grain = degrain(images, 1, **settings, **{name: 0})
+            for other, part in enumerate(parts):
+                expected = images[1].data if other == at else whole.data
+                np.testing.assert_array_equal(image.data[part], expected[part])
+            assert not grain.data[parts[at]].any()
+            np.testing.assert_array_equal(image.data + grain.data, images[1].data)
+
+
+def test_a_stronger_tone_reaches_beyond_the_noise_curve() -> None:
+    rng = np.random.default_rng(8)
+    clean = np.repeat(0.18 * 2 ** np.array([-5.0, 5.0]), 64)
+    plate = clean * (1 + rng.normal(0, 0.1, (1, 3, 64, 128)))
+    images = pictures(plate.astype(np.float16))
+    for name, part in (("shadows", np.s_[:, 8:-8, 8:48]), ("highlights", np.s_[:, 8:-8, 80:120])):
+        weak = {"domain": "log", "sigma": {"shadows": 0.03, "highlights": 0.09}[name]}
+        before = degrain(images, 0, **weak)[0].data[part]
+        after = degrain(images, 0, **weak, **{name: 2})[0].data[part]
+        assert after.std() < 0.8 * before.std()
+
+
+def test_all_tones_at_zero_hand_on_the_plate(noisy: np.ndarray) -> None:
+    images, node = pictures(noisy), Degrain()
+    off = {"shadows": 0, "midtones": 0, "highlights": 0}
+    params = DegrainParams(**off)
+    assert node.identity(params, Request(2, images[2].region)) == "input" and node.reach(params) == (0, 0)
+    assert not node.wants_analysis(params)
+    image, grain = degrain(images, 2, **off)
+    assert image.data is images[2].data and not grain.data.any()
+
+
+def test_luma_has_tones_and_no_channels(noisy: np.ndarray) -> None:
+    images = pictures(noisy[:, :1], ("Y",))
+    np.testing.assert_array_equal(degrain(images, 2, red=0)[0].data, degrain(images, 2)[0].data)
+    image, _ = degrain(images, 2, midtones=0, shadows=0)
+    dark = images[2].data < 0.3
+    np.testing.assert_array_equal(image.data[dark], images[2].data[dark])
+
+
 def test_taking_stays_on_the_device(noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures(noisy[1:4])
     region = images[1].region
     part = Region(region.x0 + 20, region.y0 + 5, region.x1 - 9, region.y0 + 40)
     matte = Image(np.full((1, part.height, part.width), 0.5, np.float32), part, ("A",))
-    want = degrain(images, 1, matte=matte)
+    want = degrain(images, 1, matte=matte, red=0.5, shadows=2)
     monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
     monkeypatch.setattr(cuda, "run", cupy_like.run)
     cupy_like.LAUNCHED.clear()
     device = Device("cuda", 1)
     there = {n: device.upload(image) for n, image in images.items()}
-    made = degrain(there, 1, device, device.upload(matte))
+    made = degrain(there, 1, device, device.upload(matte), red=0.5, shadows=2)
     assert "degrain_take" in cupy_like.LAUNCHED
     for here, far in zip(want, made, strict=True):
         np.testing.assert_array_equal(device.download(far).data, here.data)
