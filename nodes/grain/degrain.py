@@ -19,11 +19,10 @@ from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.taking import Taking, coverage
+from safelight.nodes.grain.working import TILE, filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
-BORDER = 8
-TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
 STEP, COLOUR_STEP = 2, 4
 ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make more items; no pixel depends on it
 SEARCH_SCALE = {
@@ -67,6 +66,13 @@ class DegrainParams(Params):
         "that of the midtones from 1 stop above.",
         ge=0,
         le=2,
+    )
+    detail: float = param(
+        0.0,
+        "Detail protection: less is taken where the clean picture varies within 7 × 7 pixels, against the noise. At 1 "
+        "half of the grain stays where texture and edges are as strong as it, nearly all where they are far stronger.",
+        ge=0,
+        le=1,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
     noise: Literal["auto", "stock", "manual"] = param(
@@ -144,52 +150,6 @@ def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """Return the planes that are worked on together: R, G, B; otherwise each colour plane by itself."""
     found = colour_planes(channels)
     return (found,) if len(found) == 3 else tuple((plane,) for plane in found)
-
-
-def _work(region: Region) -> Region:
-    """Return the area the kernels work on: the picture, mirrored beyond its edges."""
-    tiles = -(-region.width // TILE)
-    width = max(-(-(region.width + 2 * BORDER) // 8) * 8, (tiles - 1) * TILE + WIDE)
-    height = -(-(region.height + 2 * BORDER) // 8) * 8
-    return Region.sized(width, height, region.x0 - BORDER, region.y0 - BORDER)
-
-
-def _mirror(array: Any, width: int, height: int, xp: Any) -> None:
-    """Fill the border around a picture at (BORDER, BORDER) with its reflection."""
-    for axis, size in ((2, width), (1, height)):
-        total = array.shape[axis]
-        source = xp.asarray(np.pad(np.arange(size), (BORDER, total - BORDER - size), mode="symmetric") + BORDER)
-        for part in (slice(0, BORDER), slice(BORDER + size, total)):
-            if axis == 2:
-                array[:, :, part] = array[:, :, source[part]]
-            else:
-                array[:, part] = array[:, source[part]]
-
-
-def _filled(planes: Any, xp: Any) -> Any:
-    """Return the planes with each value that is not finite replaced by the mean of the nearest finite ones, for the
-    filter alone to see."""
-    good = xp.isfinite(planes)
-    if bool(good.all()):
-        return planes
-    values = xp.where(good, planes, np.float32(0))
-    for _ in range(max(planes.shape[1:])):
-        if bool(good.all()):
-            break
-        padded = xp.pad(values, ((0, 0), (1, 1), (1, 1)))
-        known = xp.pad(good, ((0, 0), (1, 1), (1, 1)))
-        h, w = planes.shape[1:]
-        total, count = xp.zeros_like(values), xp.zeros_like(values)
-        for j in range(3):
-            for i in range(3):
-                total += padded[:, j : j + h, i : i + w]
-                count += known[:, j : j + h, i : i + w]
-        reached = ~good & (count > 0)
-        if not bool(reached.any()):
-            break
-        values = xp.where(reached, total / xp.maximum(count, np.float32(1)), values)
-        good = good | reached
-    return values
 
 
 class Degrain(Node):
@@ -273,7 +233,7 @@ class Degrain(Node):
         """Encode one frame and build its search pyramid."""
         xp = device.xp
         region = image.region
-        work = _work(region)
+        work = work_area(region)
         planes, pyramids = [], []
         whole, first = _coding(params, image.channels), 0
         for group in _groups(image.channels):
@@ -282,7 +242,7 @@ class Degrain(Node):
             # One view where the planes lie in order, as they nearly always do.
             ordered = group == tuple(range(group[0], group[0] + len(group)))
             source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
-            source = _filled(source, xp)
+            source = filled(source, xp)
             coded = xp.empty((len(group), work.height, work.width), dtype=np.float32)
             luma = xp.empty((1, work.height, work.width), dtype=np.float32)
             launch(
@@ -298,8 +258,8 @@ class Degrain(Node):
                 per_toe=1 / TOE,
                 search_scale=SEARCH_SCALE[part.domain],
             )
-            _mirror(coded, region.width, region.height, xp)
-            _mirror(luma, region.width, region.height, xp)
+            mirror(coded, region.width, region.height, xp)
+            mirror(luma, region.width, region.height, xp)
             planes.append(coded)
             pyramids.append(pyramid(luma, device, reach=24 * max(1, params.radius)))
         return Prepared(region, tuple(planes), tuple(pyramids))
@@ -321,6 +281,7 @@ class Degrain(Node):
             params.strength,
             tuple(by_name.get(plate.channels[plane].upper(), 1.0) for plane in colour_planes(plate.channels)),
             (params.shadows, params.midtones, params.highlights),
+            params.detail,
             matte,
         )
         centre: Prepared = inputs.prepared("input", request.frame)
@@ -364,7 +325,7 @@ class Degrain(Node):
         """Work on planes that belong together."""
         xp = device.xp
         n = len(group)
-        region, work = plate.region, _work(plate.region)
+        region, work = plate.region, work_area(plate.region)
         moved = xp.empty((max(1, n * len(others)), work.height, work.width), dtype=np.float32)
         grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[code.domain]
         for i, other in enumerate(others):
@@ -412,7 +373,7 @@ class Degrain(Node):
             keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
             amount=[taking.amount] * 3,
         )
-        taking.apply(device, region, source, clean, taken)
+        taking.apply(device, region, noise, code, source, clean, taken)
         if not ordered:
             image[list(group)], grain[list(group)] = clean, taken
 

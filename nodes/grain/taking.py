@@ -1,4 +1,4 @@
-"""How much of the grain is taken where: the part of Degrain that a matte and strengths by channel and tone steer."""
+"""How much of the grain is taken where: by matte, channel, tone, and detail protection."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
-from safelight.nodes.grain.domain import Coding, Floats
+from safelight.nodes.grain.domain import CODE, TOE, Coding, Floats
 from safelight.nodes.grain.noise import SAMPLES, Noise
+from safelight.nodes.grain.working import filled
 from safelight.nodes.kernels.launch import launch
 
 GREY = 0.18
@@ -26,6 +27,8 @@ class Taking:
     """Strength of each colour plane."""
     tones: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Strength in shadows, midtones, highlights."""
+    detail: float = 0.0
+    """How far detail is protected, 0 to 1."""
     matte: Any = None
     """(1, H, W) over the plate; None takes everywhere."""
 
@@ -37,7 +40,7 @@ class Taking:
     @property
     def amount(self) -> float:
         """Return how much the kernel `degrain` takes by itself: all of it where `apply` gives some back."""
-        return min(1.0, self.strength) if self.even else 1.0
+        return min(1.0, self.strength) if self.even and self.detail == 0 else 1.0
 
     def part(self, first: int, count: int) -> Taking:
         """Return the same for planes that are worked on together."""
@@ -59,26 +62,67 @@ class Taking:
         wanted = self.strength * np.asarray(self.channels)[:, None] * tone(light, self.tones)
         return replace(noise, low=low, high=high, sigma=sigma * np.maximum(1, wanted) / max(1.0, self.strength))
 
-    def apply(self, device: Device, region: Region, plate: Any, clean: Any, grain: Any) -> None:
-        """Rewrite `clean` and `grain` (planes over `region`) to what is to be taken; see the kernel `degrain_take`."""
-        if self.even and self.matte is None:
+    def apply(
+        self, device: Device, region: Region, noise: Noise, code: Coding, plate: Any, clean: Any, grain: Any
+    ) -> None:
+        """Rewrite `clean` and `grain` (planes over `region`) to what is to be taken; see the kernel `degrain_take`.
+
+        `noise` is that of the plate, as measured.
+        """
+        alone = self.even and self.detail == 0
+        if alone and self.matte is None:
             return
         planes = plate.shape[0]
-        strength = [1.0 if self.even else self.strength * channel for channel in self.channels]
+        matte = self._protect(device, region, noise, code, clean) if self.detail > 0 else self.matte
+        strength = [1.0 if alone else self.strength * channel for channel in self.channels]
         launch(
             device,
             "degrain_take",
             region,
             plate=(plate, region),
             clean=(clean, region),
-            matte=(plate[:1] if self.matte is None else self.matte, region),
+            matte=(plate[:1] if matte is None else matte, region),
             image=(clean, region),
             grain=(grain, region),
             planes=planes,
-            use_matte=self.matte is not None,
+            use_matte=matte is not None,
             strength=[*strength, *[1.0] * (3 - planes)],
             tone=self.tones,
         )
+
+    def _protect(self, device: Device, region: Region, noise: Noise, code: Coding, clean: Any) -> Any:
+        """Return the matte, lowered where the clean picture holds detail: see the kernel `degrain_detail`."""
+        planes = clean.shape[0]
+        coded = device.xp.empty(clean.shape, dtype=np.float32)
+        matte = device.xp.empty((1, *clean.shape[1:]), dtype=np.float32)
+        launch(
+            device,
+            "degrain_encode",
+            region,
+            plate=(filled(clean, device.xp), region),
+            out=(coded, region),
+            luma=(matte, region),  # of no use here, and written over
+            curve=code.forward,
+            planes=planes,
+            domain=CODE[code.domain],
+            per_toe=1 / TOE,
+            search_scale=1.0,
+        )
+        launch(
+            device,
+            "degrain_detail",
+            region,
+            reach=3,
+            coded=(coded, region),
+            matte=(coded[:1] if self.matte is None else self.matte, region),
+            out=(matte, region),
+            variance=(noise.sigma**2, (noise.low, noise.high)),
+            planes=planes,
+            use_matte=self.matte is not None,
+            detail=self.detail,
+            relative=[*noise.spectrum.mean((1, 2)), *[1.0] * (3 - planes)],
+        )
+        return matte
 
 
 def tone(light: Any, tones: tuple[float, float, float]) -> Floats:

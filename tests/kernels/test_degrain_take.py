@@ -9,6 +9,7 @@ import pytest
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
+from safelight.nodes.grain.domain import OPPONENT
 from safelight.nodes.grain.taking import tone
 from safelight.nodes.kernels.launch import isas, launch
 
@@ -103,3 +104,62 @@ def test_a_part_is_the_crop_of_the_whole() -> None:
     inside = (slice(None), slice(6, 15), slice(7, 28))
     for one, other in zip(take(given, part), whole, strict=True):
         np.testing.assert_array_equal(one[inside], other[inside])
+
+
+def protection(
+    coded: np.ndarray, matte: np.ndarray, variance: np.ndarray, relative: tuple[float, ...], detail: float
+) -> np.ndarray:
+    """Return the share to take, float64, window by window."""
+    wide = np.pad(coded.astype(np.float64), ((0, 0), (3, 3), (3, 3)), mode="edge")
+    varies = np.lib.stride_tricks.sliding_window_view(wide, (7, 7), axis=(1, 2)).var((3, 4))
+    mix = OPPONENT if len(coded) == 3 else np.eye(len(coded))
+    level = np.einsum("ij,iyx->jyx", mix, coded.astype(np.float64))
+    at = np.linspace(-1, 3, variance.shape[1])
+    noise = np.stack([np.interp(plane, at, row) for plane, row in zip(level, variance, strict=True)])
+    expected = np.einsum("ij,jyx->iyx", mix**2, noise) * np.array(relative)[: len(coded), None, None]
+    picture = np.maximum(varies - 0.25 * expected, 0)
+    return np.asarray(np.clip(matte, 0, 1) * (1 - detail * (picture / (picture + expected)).max(0)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("planes", [1, 3])
+def test_detail_against_float64(size: tuple[int, int], planes: int) -> None:
+    rng = np.random.default_rng([planes, *size])
+    coded = (1 + rng.standard_normal((planes, *size)) * rng.choice([0.02, 0.2, 2], (planes, *size))).astype(np.float32)
+    matte = rng.uniform(-0.5, 1.5, (1, *size)).astype(np.float32)
+    variance, relative = rng.uniform(0.01, 0.1, (planes, 16)), (1.1, 0.9, 1.3)
+    expected = protection(coded, matte, variance, relative, 0.8)
+    region = Region.sized(size[1], size[0], -3, 5)
+    first = None
+
+    def detail(part: Region, isa: str, threads: int, planes_in: np.ndarray = coded) -> np.ndarray:
+        out = np.full((1, *size), 9, np.float32)
+        launch(
+            Device("cpu", threads),
+            "degrain_detail",
+            part,
+            reach=3,
+            isa=isa,
+            coded=(planes_in, region),
+            matte=(matte, region),
+            out=(out, region),
+            variance=(variance, (-1.0, 3.0)),
+            planes=planes,
+            use_matte=1,
+            detail=0.8,
+            relative=relative,
+        )
+        return out
+
+    for isa in isas():
+        out = detail(region, isa, 2)
+        np.testing.assert_allclose(out, expected, atol=2e-5)
+        np.testing.assert_array_equal(detail(region, isa, 3), out)
+        if isa != "v2":
+            first = out if first is None else first
+            np.testing.assert_array_equal(out, first)
+        part = Region(region.x0 + size[1] // 3, region.y0, region.x1, region.y1 - size[0] // 3)
+        inside = np.s_[:, : size[0] - size[0] // 3, size[1] // 3 :]
+        np.testing.assert_array_equal(detail(part, isa, 1)[inside], out[inside])
+        huge = detail(region, isa, 1, (coded / np.abs(coded).max() * 3e38).astype(np.float32))
+        assert np.isfinite(huge).all() and (huge >= 0).all()

@@ -193,18 +193,50 @@ def test_luma_has_tones_and_no_channels(noisy: np.ndarray) -> None:
     np.testing.assert_array_equal(image.data[dark], images[2].data[dark])
 
 
+def test_detail_is_protected_and_flat_parts_are_not() -> None:
+    rng = np.random.default_rng(8)
+    texture = np.repeat(np.repeat(rng.choice([-0.12, 0.12], (40, 40)), 2, 0), 2, 1)
+    clean = np.full((3, 3, 80, 160), 0.4)
+    clean[..., 80:] += texture
+    images = pictures((clean + rng.normal(0, 0.02, clean.shape)).astype(np.float16))
+    flat, rough = np.s_[:, 6:-6, 6:66], np.s_[:, 6:-6, 94:154]
+    for settings in ({"sigma": 0.02}, {"domain": "log", "noise": "auto"}, {"sigma": 0.02, "strength": 0.5}):
+        grains = {detail: degrain(images, 1, detail=detail, **settings)[1].data for detail in (0, 0.5, 1)}
+        image, grain = degrain(images, 1, detail=1, **settings)
+        np.testing.assert_array_equal(image.data + grain.data, images[1].data)
+        assert grains[1][flat].std() > 0.93 * grains[0][flat].std()
+        assert grains[1][rough].std() < 0.1 * grains[0][rough].std()
+        assert 0.4 < grains[0.5][rough].std() / grains[0][rough].std() < 0.6
+
+
+def test_detail_under_a_matte_and_beside_broken_pixels(noisy: np.ndarray) -> None:
+    frames = noisy.copy()
+    frames[2, :, 40, 50], frames[2, 0, 60, 60] = np.nan, np.inf
+    images = pictures(frames)
+    region = images[2].region
+    matte = ramp(region)
+    image, grain = degrain(images, 2, matte=Image(matte, region, ("A",)), detail=0.7, red=0.5)
+    finite = np.isfinite(frames[2])
+    np.testing.assert_array_equal(image.data[~finite], frames[2][~finite])
+    np.testing.assert_array_equal((image.data + grain.data)[finite], frames[2][finite])
+    nowhere = np.broadcast_to(~(matte > 0), finite.shape)
+    assert not grain.data[nowhere].any() and grain.data[~nowhere].any()
+    alone, _ = degrain(pictures(frames[:, 1:2], ("Y",)), 2, detail=1)
+    assert np.isfinite(alone.data[0][finite[1]]).all()
+
+
 def test_taking_stays_on_the_device(noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures(noisy[1:4])
     region = images[1].region
     part = Region(region.x0 + 20, region.y0 + 5, region.x1 - 9, region.y0 + 40)
     matte = Image(np.full((1, part.height, part.width), 0.5, np.float32), part, ("A",))
-    want = degrain(images, 1, matte=matte, red=0.5, shadows=2)
+    want = degrain(images, 1, matte=matte, red=0.5, shadows=2, detail=0.5)
     monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
     monkeypatch.setattr(cuda, "run", cupy_like.run)
     cupy_like.LAUNCHED.clear()
     device = Device("cuda", 1)
     there = {n: device.upload(image) for n, image in images.items()}
-    made = degrain(there, 1, device, device.upload(matte), red=0.5, shadows=2)
+    made = degrain(there, 1, device, device.upload(matte), red=0.5, shadows=2, detail=0.5)
     assert "degrain_take" in cupy_like.LAUNCHED
     for here, far in zip(want, made, strict=True):
         np.testing.assert_array_equal(device.download(far).data, here.data)
