@@ -433,6 +433,7 @@ class Degrain(Node):
             + ", ".join(f"{name} {value:.4g}" for name, value in zip(channels, middle, strict=False))
             + f" {unit}"
         )
+        note = ". ".join([note, *(f"Careful: {remark}" for remark in noise.remarks)])
         return {"note": note, "frames": frames, "channels": list(channels), "noise": noise.as_data()}
 
 
