@@ -18,11 +18,11 @@ from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.stock import load_format, load_stock
+from safelight.nodes.grain.taking import Taking, coverage
+from safelight.nodes.grain.working import TILE, filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
-BORDER = 8
-TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
 STEP, COLOUR_STEP = 2, 4
 ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make more items; no pixel depends on it
 SEARCH_SCALE = {
@@ -46,6 +46,33 @@ class DegrainParams(Params):
         "above 1 the noise is thought to be that much stronger.",
         ge=0,
         le=4,
+    )
+    red: float = param(1.0, "Strength in red, times `strength`. On a plate of Y alone it does nothing.", ge=0, le=2)
+    green: float = param(1.0, "Strength in green, times `strength`.", ge=0, le=2)
+    blue: float = param(1.0, "Strength in blue, times `strength`.", ge=0, le=2)
+    shadows: float = param(
+        1.0,
+        "Strength, times the others, where a channel's clean value lies 3 stops and more below 0.18; smoothly over to "
+        "that of the midtones until 1 stop below.",
+        ge=0,
+        le=2,
+    )
+    midtones: float = param(
+        1.0, "Strength, times the others, within 1 stop of 0.18, by each channel's clean value.", ge=0, le=2
+    )
+    highlights: float = param(
+        1.0,
+        "Strength, times the others, where a channel's clean value lies 3 stops and more above 0.18; smoothly from "
+        "that of the midtones from 1 stop above.",
+        ge=0,
+        le=2,
+    )
+    detail: float = param(
+        0.0,
+        "Detail protection: less is taken where the clean picture varies within 7 × 7 pixels, against the noise. At 1 "
+        "half of the grain stays where texture and edges are as strong as it, nearly all where they are far stronger.",
+        ge=0,
+        le=1,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
     noise: Literal["auto", "stock", "manual"] = param(
@@ -95,6 +122,11 @@ class Prepared:
         return sum(int(p.nbytes) for p in self.planes) + sum(p.nbytes for p in self.pyramids)
 
 
+def _idle(params: DegrainParams) -> bool:
+    """Tell whether nothing is taken whatever the plate."""
+    return params.strength * max(params.shadows, params.midtones, params.highlights) == 0
+
+
 def _domain(params: DegrainParams) -> Domain:
     if params.domain == "auto":
         return "density" if params.noise == "stock" else "log"
@@ -120,52 +152,6 @@ def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     return (found,) if len(found) == 3 else tuple((plane,) for plane in found)
 
 
-def _work(region: Region) -> Region:
-    """Return the area the kernels work on: the picture, mirrored beyond its edges."""
-    tiles = -(-region.width // TILE)
-    width = max(-(-(region.width + 2 * BORDER) // 8) * 8, (tiles - 1) * TILE + WIDE)
-    height = -(-(region.height + 2 * BORDER) // 8) * 8
-    return Region.sized(width, height, region.x0 - BORDER, region.y0 - BORDER)
-
-
-def _mirror(array: Any, width: int, height: int, xp: Any) -> None:
-    """Fill the border around a picture at (BORDER, BORDER) with its reflection."""
-    for axis, size in ((2, width), (1, height)):
-        total = array.shape[axis]
-        source = xp.asarray(np.pad(np.arange(size), (BORDER, total - BORDER - size), mode="symmetric") + BORDER)
-        for part in (slice(0, BORDER), slice(BORDER + size, total)):
-            if axis == 2:
-                array[:, :, part] = array[:, :, source[part]]
-            else:
-                array[:, part] = array[:, source[part]]
-
-
-def _filled(planes: Any, xp: Any) -> Any:
-    """Return the planes with each value that is not finite replaced by the mean of the nearest finite ones, for the
-    filter alone to see."""
-    good = xp.isfinite(planes)
-    if bool(good.all()):
-        return planes
-    values = xp.where(good, planes, np.float32(0))
-    for _ in range(max(planes.shape[1:])):
-        if bool(good.all()):
-            break
-        padded = xp.pad(values, ((0, 0), (1, 1), (1, 1)))
-        known = xp.pad(good, ((0, 0), (1, 1), (1, 1)))
-        h, w = planes.shape[1:]
-        total, count = xp.zeros_like(values), xp.zeros_like(values)
-        for j in range(3):
-            for i in range(3):
-                total += padded[:, j : j + h, i : i + w]
-                count += known[:, j : j + h, i : i + w]
-        reached = ~good & (count > 0)
-        if not bool(reached.any()):
-            break
-        values = xp.where(reached, total / xp.maximum(count, np.float32(1)), values)
-        good = good | reached
-    return values
-
-
 class Degrain(Node):
     """Take the grain out of a plate.
 
@@ -179,13 +165,21 @@ class Degrain(Node):
     bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
     over a pixel are averaged. Frames beyond a cut are never used. Values may be negative and have no upper limit.
     Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
-    and zero in `grain`.
+    and zero in `grain`. Where a matte is 0 the plate keeps its bits; between 0 and 1 that share of the grain is taken.
 
     References: Hasinoff et al. 2016 (burst photography: robust merge in frequency), Dabov et al. 2007 (sparse 3-D
     collaborative filtering: aggregation), Orchard and Sullivan 1994 (overlapped motion compensation).
     """
 
     id = "Degrain"
+    inputs = (
+        Port("input", "The plate."),
+        Port(
+            "matte",
+            "Where grain is taken, first channel: 1 all of it, 0 none; none outside its data window.",
+            optional=True,
+        ),
+    )
     outputs = (
         Port("image", "The plate without its grain."),
         Port("grain", "What was taken: image + grain is the plate."),
@@ -203,6 +197,13 @@ class Degrain(Node):
                 where="input 'input'",
                 remedy="Feed a picture; mattes and depth have no grain.",
             )
+        matte = inputs.get("matte")
+        if matte is not None and matte.display != clip.display:
+            raise GraphError(
+                f"the matte is {matte.display} and the plate is {clip.display}",
+                where="input 'matte'",
+                remedy="Bring the matte to the plate's size.",
+            )
         if _domain(params) == "density":
             load_stock(params.stock)
             load_format(params.format)
@@ -212,23 +213,27 @@ class Degrain(Node):
                 where="parameter 'domain'",
                 remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
             )
-        if 0 < len(clip.frames) <= params.radius and params.strength > 0:
+        if 0 < len(clip.frames) <= params.radius and not _idle(params):
             return (f"the clip has {len(clip.frames)} frames: fewer than radius {params.radius} asks for are used",)
         return ()
 
     def identity(self, params: DegrainParams, request: Request) -> str | None:
-        """Strength 0 hands on the plate."""
-        return "input" if params.strength == 0 else None
+        """Strength 0, of all or of every tone, hands on the plate."""
+        return "input" if _idle(params) else None
 
     def reach(self, params: DegrainParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after; none at strength 0."""
-        return (params.radius if params.strength > 0 else 0), 0
+        return (0 if _idle(params) else params.radius), 0
+
+    def needs(self, params: DegrainParams, request: Request) -> Mapping[str, Sequence[Request]]:
+        """Ask for the plate's frames around the one requested, and for the matte of that frame."""
+        return {**super().needs(params, request), "matte": (request,)}
 
     def prepare(self, params: DegrainParams, port: str, image: Image, device: Device) -> Prepared:
         """Encode one frame and build its search pyramid."""
         xp = device.xp
         region = image.region
-        work = _work(region)
+        work = work_area(region)
         planes, pyramids = [], []
         whole, first = _coding(params, image.channels), 0
         for group in _groups(image.channels):
@@ -237,7 +242,7 @@ class Degrain(Node):
             # One view where the planes lie in order, as they nearly always do.
             ordered = group == tuple(range(group[0], group[0] + len(group)))
             source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
-            source = _filled(source, xp)
+            source = filled(source, xp)
             coded = xp.empty((len(group), work.height, work.width), dtype=np.float32)
             luma = xp.empty((1, work.height, work.width), dtype=np.float32)
             launch(
@@ -253,8 +258,8 @@ class Degrain(Node):
                 per_toe=1 / TOE,
                 search_scale=SEARCH_SCALE[part.domain],
             )
-            _mirror(coded, region.width, region.height, xp)
-            _mirror(luma, region.width, region.height, xp)
+            mirror(coded, region.width, region.height, xp)
+            mirror(luma, region.width, region.height, xp)
             planes.append(coded)
             pyramids.append(pyramid(luma, device, reach=24 * max(1, params.radius)))
         return Prepared(region, tuple(planes), tuple(pyramids))
@@ -264,12 +269,21 @@ class Degrain(Node):
         plate = inputs["input"]
         xp = device.xp
         groups = _groups(plate.channels)
-        if params.strength == 0 or not plate.region:
+        if _idle(params) or not plate.region:
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
         whole = _coding(params, plate.channels)
         noise = self._noise(params, inputs, plate.channels, whole)
-        if noise.silent:
+        matte = coverage(inputs["matte"], plate.region, device) if "matte" in inputs else None
+        if noise.silent or (matte is not None and not bool((matte > 0).any())):
             return {"image": plate, "grain": plate.with_data(xp.zeros_like(plate.data))}
+        by_name = {"R": params.red, "G": params.green, "B": params.blue}
+        taking = Taking(
+            params.strength,
+            tuple(by_name.get(plate.channels[plane].upper(), 1.0) for plane in colour_planes(plate.channels)),
+            (params.shadows, params.midtones, params.highlights),
+            params.detail,
+            matte,
+        )
         centre: Prepared = inputs.prepared("input", request.frame)
         others = [
             inputs.prepared("input", frame)
@@ -288,9 +302,9 @@ class Degrain(Node):
                 noise.sigma[first : first + len(group)],
                 noise.spectrum[first : first + len(group)],
             )
-            code = _part(whole, first, len(group))
+            code, share = _part(whole, first, len(group)), taking.part(first, len(group))
             first += len(group)
-            self._group(params, part, code, plate, group, index, centre, others, image, grain, device)
+            self._group(params, part, code, share, plate, group, index, centre, others, image, grain, device)
         return {"image": plate.with_data(image), "grain": plate.with_data(grain)}
 
     def _group(
@@ -298,6 +312,7 @@ class Degrain(Node):
         params: DegrainParams,
         noise: Noise,
         code: Coding,
+        taking: Taking,
         plate: Image,
         group: tuple[int, ...],
         index: int,
@@ -310,7 +325,7 @@ class Degrain(Node):
         """Work on planes that belong together."""
         xp = device.xp
         n = len(group)
-        region, work = plate.region, _work(plate.region)
+        region, work = plate.region, work_area(plate.region)
         moved = xp.empty((max(1, n * len(others)), work.height, work.width), dtype=np.float32)
         grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[code.domain]
         for i, other in enumerate(others):
@@ -324,6 +339,7 @@ class Degrain(Node):
         clean = image[start : start + n] if ordered else xp.empty_like(source)
         taken = grain[start : start + n] if ordered else xp.empty_like(source)
         spectrum = noise.spectrum.reshape(n, 64)
+        thought = taking.noise(noise, code)
         items = -(-region.width // TILE) * -(-region.height // ROWS[device.kind])
         cuda = device.kind == "cuda"
         scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
@@ -337,7 +353,7 @@ class Degrain(Node):
             image=(clean, region),
             grain=(taken, region),
             scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
-            variance=(noise.sigma**2, (noise.low, noise.high)),
+            variance=(thought.sigma**2, (thought.low, thought.high)),
             spectrum=(spectrum, (0, 1)),
             uncurve=code.inverse,
             planes=n,
@@ -355,8 +371,9 @@ class Degrain(Node):
             doubt=DOUBT,
             band=_band_means(spectrum),
             keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
-            amount=[min(1.0, params.strength)] * 3,
+            amount=[taking.amount] * 3,
         )
+        taking.apply(device, region, noise, code, source, clean, taken)
         if not ordered:
             image[list(group)], grain[list(group)] = clean, taken
 
@@ -376,7 +393,7 @@ class Degrain(Node):
 
     def wants_analysis(self, params: DegrainParams) -> bool:
         """Measure the noise unless it is given."""
-        return params.noise == "auto" and params.strength > 0
+        return params.noise == "auto" and not _idle(params)
 
     def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
         """Measure again only when the domain changes, or the stock that defines it."""
@@ -416,6 +433,7 @@ class Degrain(Node):
             + ", ".join(f"{name} {value:.4g}" for name, value in zip(channels, middle, strict=False))
             + f" {unit}"
         )
+        note = ". ".join([note, *(f"Careful: {remark}" for remark in noise.remarks)])
         return {"note": note, "frames": frames, "channels": list(channels), "noise": noise.as_data()}
 
 

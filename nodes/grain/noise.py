@@ -9,13 +9,14 @@ Eilers and Boelens 2005). Selecting flat blocks by rank: Pyatykh et al. 2013; Po
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import dct, dctn
 
+from safelight.nodes.grain import doubts
 from safelight.nodes.grain.domain import OPPONENT, Coding
 from safelight.nodes.grain.spectrum import covariance, pixel_ratio
 from safelight.nodes.grain.stock import Stock
@@ -33,7 +34,7 @@ _SHARE = 0.1  # of a class's blocks: the calmest
 _MEDIAN = 0.4549  # of a squared normal number
 _FALL = {1: 1.3, 2: 1.5}
 _PER_FRAME = 8192  # blocks of a frame that are looked at, spread evenly: memory does not grow with the picture
-_FEWEST = 24  # blocks a class must measure
+_FEWEST = doubts.FEWEST  # blocks a class must measure
 _SILENT = {"log": 2e-3, "linear": 1e-4, "density": 4e-4}  # sigma below which there is nothing to take
 
 
@@ -50,6 +51,8 @@ class Noise:
     sigma: Floats
     spectrum: Floats
     measured: bool = True
+    remarks: tuple[str, ...] = ()
+    """What speaks against the measurement, for a person."""
 
     @property
     def silent(self) -> bool:
@@ -135,10 +138,13 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
 
     Returns
     -------
-    Noise; silent (sigma 0) where the plate has none or is too small to tell (under 24 usable blocks).
+    Noise; silent (sigma 0) where the plate has none or is too small to tell (under 24 usable blocks). Its `remarks` say
+    what speaks against it: few blocks, a clipped plate, a codec's spectrum.
     """
     encoded: list[Floats] = []
     opposed: list[Floats] = []
+    equal: list[Floats] = []
+    ended: list[tuple[float, float]] = []
     for number, frame in enumerate(frames):
         raw = np.stack([_blocks(plane) for plane in frame], axis=1)
         every = -(-len(raw) // _PER_FRAME)
@@ -148,18 +154,26 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
         if not known.size:
             continue
         ends = (known.min(1)[None, :, None, None], known.max(1)[None, :, None, None])
-        clipped = [((chosen == end).sum((2, 3)) > 1).any(1) for end in ends]
+        at_ends = [chosen == end for end in ends]
+        if len(chosen):
+            ended.append((float(at_ends[0].any(1).mean()), float(at_ends[1].any(1).mean())))
+        clipped = [(found.sum((2, 3)) > 1).any(1) for found in at_ends]
         good = np.isfinite(chosen).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
         planes = coding.encode(chosen[good].swapaxes(0, 1)).swapaxes(0, 1)
         encoded.append(planes)
+        equal.append(doubts.equal_neighbours(chosen[good]))
         opposed.append(np.einsum("ij,njyx->niyx", OPPONENT, planes) if planes.shape[1] == 3 else planes)
     channels = encoded[0].shape[1] if encoded else 1
-    quiet = Noise(0.0, 1.0, np.zeros((channels, SAMPLES)), np.ones((channels, 8, 8)))
-    if sum(map(len, encoded)) < _FEWEST:
+    usable = sum(map(len, encoded))
+    remarks = (*doubts.few(usable), *doubts.clipped(ended))
+    quiet = Noise(0.0, 1.0, np.zeros((channels, SAMPLES)), np.ones((channels, 8, 8)), remarks=remarks)
+    if usable < _FEWEST:
         return quiet
     blocks = np.concatenate(encoded)
     levels = blocks.mean((2, 3))
     power = dctn(blocks, axes=(2, 3), norm="ortho") ** 2
+    remarks = (*remarks, *doubts.codec(np.concatenate(equal), power))
+    quiet = replace(quiet, remarks=remarks)
     low, high = float(np.percentile(levels, 0.2)), float(np.percentile(levels, 99.8))
     high = max(high, low + 1e-3)
     at = np.linspace(low, high, SAMPLES)
@@ -176,7 +190,7 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
     # Texture never fills the highest frequencies of the calmest blocks: what they hold is noise, or nothing.
     if np.median(sigma) * np.sqrt(spectrum[0, 5:, 5:].mean()) < _SILENT[coding.domain]:
         return quiet
-    return Noise(low, high, sigma, spectrum)
+    return Noise(low, high, sigma, spectrum, remarks=remarks)
 
 
 def _classes(level: Floats, power: Floats) -> tuple[Floats, Floats, Floats] | None:

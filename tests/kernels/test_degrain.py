@@ -10,9 +10,10 @@ from scipy.fft import dctn, idctn
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
-from safelight.nodes.grain.degrain import COLOUR_STEP, STEP, TILE, _mirror, _work
+from safelight.nodes.grain.degrain import COLOUR_STEP, STEP
 from safelight.nodes.grain.domain import CODE, OPPONENT, TOE, coding
 from safelight.nodes.grain.stock import load_stock
+from safelight.nodes.grain.working import TILE, mirror, work_area
 from safelight.nodes.kernels.launch import isas, launch
 
 BAND = np.maximum(*np.meshgrid(np.arange(8), np.arange(8))) // 2
@@ -53,7 +54,7 @@ def stack(height: int, width: int, count: int) -> tuple[np.ndarray, np.ndarray, 
     """Plate, centre and neighbours with their mirrored border."""
     rng = np.random.default_rng([height, width, count])
     region = Region.sized(width, height, 4, -6)
-    work = _work(region)
+    work = work_area(region)
     y, x = np.mgrid[:height, :width]
     clean = np.stack([np.sin(x / 4 + c) + np.cos(y / 3) + 2 * (x > y) for c in range(3)])
     frames = []
@@ -61,7 +62,7 @@ def stack(height: int, width: int, count: int) -> tuple[np.ndarray, np.ndarray, 
         plate = clean + rng.normal(0, 0.2, clean.shape) + (2 if n == 2 else 0)
         coded = np.empty((3, work.height, work.width), np.float32)
         coded[:, 8 : 8 + height, 8 : 8 + width] = np.einsum("ij,jyx->iyx", OPPONENT, plate)
-        _mirror(coded, width, height, np)
+        mirror(coded, width, height, np)
         frames.append((plate.astype(np.float32), coded))
     others = np.concatenate([f[1] for f in frames[1:]]) if count else frames[0][1]
     return frames[0][0], frames[0][1], others, region, work

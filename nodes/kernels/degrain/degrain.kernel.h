@@ -12,6 +12,7 @@
 #include "dct.h"
 #include "domain.h"
 #include "driver.h"
+#include "settle.h"
 
 struct degrain_args {
     sl::Grid grid;           // x: 0 .. 1, y: items
@@ -154,10 +155,7 @@ SL_FN void degrain_finish(const degrain_args& k, int x0, int y, const float* sum
             const M usable = is_finite(plate) & is_finite(clean);
             const F from = select(usable, plate, splat(0.0f));
             const F target = mad(select(usable, clean, splat(0.0f)) - from, splat(k.amount[c]), from);
-            // No finer than the coarser of the two can hold: then the difference, too, has all its digits.
-            const F largest = sl::max(sl::max(sl::abs(from), sl::abs(target)), splat(1.0e-30f));
-            const F unit = from_bits((bits(largest) & 0x7f800000) - (23 << 23));
-            const F rounded = sl::floor(target / unit + 0.5f) * unit;
+            const F rounded = settle(from, target);
             at.store(k.image, c, select(usable, rounded, plate));
             at.store(k.grain, c, select(usable, from - rounded, splat(0.0f)));
         }

@@ -33,7 +33,9 @@ def pictures(frames: np.ndarray, channels: Sequence[str] = RGB) -> dict[int, Ima
     }
 
 
-def degrain(images: Mapping[int, Image], frame: int, device: Device = TWO, **settings: Any) -> tuple[Image, Image]:
+def degrain(
+    images: Mapping[int, Image], frame: int, device: Device = TWO, matte: Image | None = None, **settings: Any
+) -> tuple[Image, Image]:
     """Run the node on one frame as the engine does, with what frames there are."""
     node, params = Degrain(), DegrainParams(**{"domain": "linear", "noise": "manual", "sigma": SIGMA, **settings})
     first = images[frame]
@@ -46,7 +48,7 @@ def degrain(images: Mapping[int, Image], frame: int, device: Device = TWO, **set
     needed = {r.frame: images[r.frame] for r in node.needs(params, request)["input"] if r.frame in images}
     inputs = Inputs(
         request,
-        {"input": needed},
+        {"input": needed} if matte is None else {"input": needed, "matte": {frame: matte}},
         clips,
         prepared=lambda port, n: node.prepare(params, port, needed[n], device),
         analysis=analysis,
