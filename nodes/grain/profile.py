@@ -91,7 +91,7 @@ class Profile(_Part):
     `domain` is what `sigma` is in: log (stops above a toe of 0.01), density (of `stock`) or linear (plate values).
     """
 
-    safelight_grain: Literal[1] = FORMAT
+    safelight_grain: Literal[1] = 1
     note: str
     """What a person should know, in one line."""
     domain: Literal["log", "linear", "density"]

@@ -1,0 +1,163 @@
+"""What noise is left in blocks of a plate once the picture is taken out of them, and its statistics without bias.
+
+The picture is taken out by a plane fitted to each 16 × 16 block: of the difference of two neighbouring frames (where
+the picture stands still only noise is left, times √2), or of one frame (where it is flat). Fitting takes noise along:
+by how much follows from the noise's autocovariance c, as every figure is a quadratic form r'Tr of the residual r = Px
+with expectation tr(T P C P), linear in c. So c is found by solving that system (`autocovariance`): no window, no
+smearing of the spectrum. Lags beyond `REACH` are taken to be uncorrelated.
+
+Blocks that hold more than noise are told by their energy: a few percent of spread is all that noise alone gives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.fft import irfft2, rfft2
+
+Floats = npt.NDArray[np.float64]
+
+SIDE = 16
+"""Edge of a block, pixels."""
+REACH = 7
+"""Largest lag of the autocovariance, pixels along an axis."""
+_N = SIDE * SIDE
+_LAGS = REACH + 1
+_BROAD = 4
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Statistics of n blocks, C channels."""
+
+    level: Floats
+    """(n, C) mean plate value."""
+    sums: Floats
+    """(n, C, (REACH + 1)²) residual's products at each lag, all pairs with that |dy|, |dx|."""
+    cross: Floats
+    """(n, C, C) mean products of the channels' residuals."""
+    linear: Floats
+    """(n, C) mean square of the residual in plate values."""
+    judge: Floats
+    """(n, C) mean square of what else is known of the block, whose noise is independent; 0 where nothing is."""
+
+    @classmethod
+    def join(cls, parts: list[Blocks]) -> Blocks:
+        """Return all blocks as one."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
+
+def cut(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return (C, H, W) as blocks (n, C, SIDE, SIDE), row by row; what is over at the right and below is left out."""
+    c, h, w = planes.shape
+    rows, columns = h // SIDE, w // SIDE
+    blocks = planes[:, : rows * SIDE, : columns * SIDE].reshape(c, rows, SIDE, columns, SIDE)
+    return blocks.transpose(1, 3, 0, 2, 4).reshape(rows * columns, c, SIDE, SIDE)
+
+
+def measure(values: Floats, linear: Floats, level: Floats, judge: Floats | None = None) -> Blocks:
+    """Return the statistics of blocks (n, C, SIDE, SIDE), in the domain and in plate values; `judge` in the domain."""
+    rest = _flatten(values)
+    wide = rfft2(rest, (2 * SIDE, 2 * SIDE))
+    both = irfft2(np.abs(wide) ** 2, (2 * SIDE, 2 * SIDE))
+    near = both[..., :_LAGS, :].copy()
+    near[..., 1:, :] += both[..., :-_LAGS:-1, :] if REACH else 0
+    sums = near[..., :_LAGS].copy()
+    sums[..., 1:] += near[..., :-_LAGS:-1]
+    flat = rest.reshape(*rest.shape[:2], _N)
+    return Blocks(
+        level,
+        sums.reshape(*rest.shape[:2], _LAGS * _LAGS),
+        flat @ flat.swapaxes(1, 2) / _N,
+        (_flatten(linear) ** 2).mean((2, 3)),
+        np.zeros_like(level) if judge is None else (_flatten(judge) ** 2).mean((2, 3)),
+    )
+
+
+@lru_cache(maxsize=1)
+def _plane() -> Floats:
+    """Return (3, N) orthonormal: constant and slopes."""
+    t = np.arange(SIDE) - (SIDE - 1) / 2
+    y, x = np.meshgrid(t, t, indexing="ij")
+    basis = np.stack([np.ones(_N), y.ravel(), x.ravel()])
+    return np.asarray(basis / np.linalg.norm(basis, axis=1, keepdims=True))
+
+
+def _flatten(blocks: Floats) -> Floats:
+    basis = _plane()
+    flat = blocks.reshape(-1, _N)
+    return np.asarray(flat - (flat @ basis.T) @ basis).reshape(blocks.shape)
+
+
+@lru_cache(maxsize=1)
+def _forms() -> tuple[Floats, Floats]:
+    """Return (lags, N, N): P T P for each lag, and (lags, lags): tr(T P T' P)."""
+    lag = np.abs(np.subtract.outer(np.arange(SIDE), np.arange(SIDE)))
+    basis = _plane()
+    project = np.eye(_N) - basis.T @ basis
+    found, plain = [], []
+    for dy in range(_LAGS):
+        for dx in range(_LAGS):
+            pairs = np.kron(lag == dy, lag == dx).astype(np.float64)
+            plain.append(pairs.ravel())
+            found.append(project @ pairs @ project)
+    forms = np.stack(found)
+    return forms, np.stack(plain) @ forms.reshape(len(forms), -1).T
+
+
+def autocovariance(sums: Floats) -> Floats:
+    """Return (…, REACH + 1, REACH + 1) autocovariance of the noise from blocks' mean `sums` (…, lags)."""
+    found = np.linalg.solve(_forms()[1], sums.reshape(-1, _LAGS * _LAGS).T).T
+    return np.asarray(found.reshape(*sums.shape[:-1], _LAGS, _LAGS))
+
+
+@lru_cache(maxsize=1)
+def _broad() -> Floats:
+    """Return (N, N): the form that adds up all pairs of pixels under four apart: what is broad weighs most."""
+    lag = np.abs(np.subtract.outer(np.arange(SIDE), np.arange(SIDE))) < _BROAD
+    return np.kron(lag, lag).astype(np.float64)
+
+
+def broad(sums: Floats) -> Floats:
+    """Return the broad part of blocks' energy from their `sums` (…, lags)."""
+    near = sums.reshape(*sums.shape[:-1], _LAGS, _LAGS)[..., :_BROAD, :_BROAD]
+    return np.asarray(near.sum((-2, -1)))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a block of Gaussian noise of variance 1 shows."""
+
+    mean: float
+    """Mean square of its residual."""
+    relative: float
+    """Standard deviation of that over it."""
+    broad: float
+    """Standard deviation of the broad part over its mean."""
+
+
+def spread(correlation: Floats) -> Spread:
+    """Return it for noise with that (REACH + 1)² autocorrelation: moments of quadratic forms of normal numbers."""
+    covariance = np.tensordot(correlation.ravel(), _forms()[0], 1)
+    trace = float(np.trace(covariance))
+    low = _broad() @ covariance
+    return Spread(
+        trace / _N,
+        float(np.sqrt(2 * np.sum(covariance**2))) / trace,
+        float(np.sqrt(2 * np.sum(low * low.T)) / max(float(np.trace(low)), 1e-9)),
+    )
+
+
+def radial(correlation: Floats, bins: int) -> Floats:
+    """Return the power spectrum in rings from 0 to 0.5 cycles a pixel; white noise has 1 everywhere."""
+    n = 128
+    f = np.fft.fftfreq(n)
+    line = np.cos(2 * np.pi * np.outer(f, np.arange(correlation.shape[0])))
+    line[:, 1:] *= 2
+    power = line @ correlation @ line.T
+    ring = np.floor(np.hypot(f[:, None], f[None]) / 0.5 * bins).astype(int)
+    return np.maximum([power[ring == index].mean() for index in range(bins)], 0.0)
