@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from safelight.graph.errors import did_you_mean
+from safelight.host_adapters.cli.commands.analyse import analyse
 from safelight.host_adapters.cli.commands.bench import bench
 from safelight.host_adapters.cli.commands.check import check
 from safelight.host_adapters.cli.commands.compare import compare
@@ -19,7 +20,7 @@ from safelight.host_adapters.cli.commands.render import render
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, demo, bench)
 
 app = typer.Typer(
     name="safelight",

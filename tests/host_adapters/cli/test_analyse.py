@@ -1,0 +1,105 @@
+"""`safelight analyse`: table, JSON, profile and plot of a plate whose noise is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO
+import pytest
+from PIL import Image
+
+from safelight.host_adapters.cli.grain_plot import SIZE, draw, ticks
+from safelight.nodes.grain.profile import load_profile
+from tests.host_adapters.cli.conftest import Safelight
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    """Write (3, H, W) as EXR."""
+    path.parent.mkdir(exist_ok=True)
+    spec = OpenImageIO.ImageSpec(pixels.shape[2], pixels.shape[1], 3, OpenImageIO.FLOAT)
+    out = OpenImageIO.ImageOutput.create(str(path))
+    assert out is not None and out.open(str(path), spec)
+    assert out.write_image(np.ascontiguousarray(pixels.transpose(1, 2, 0), np.float32))
+    out.close()
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """Three frames of a ramp of three stops with white noise of 4 %, in `a/`; one without noise in `clean/`."""
+    rng = np.random.default_rng(1)
+    ramp = 0.18 * 2.0 ** np.linspace(-1.5, 1.5, 256)
+    for index in range(3):
+        noisy = ramp * (1 + 0.04 * rng.standard_normal((3, 160, 256)))
+        write(tmp_path / "a" / f"f.{index + 1:04d}.exr", noisy)
+    write(tmp_path / "clean" / "f.0001.exr", np.broadcast_to(ramp, (3, 160, 256)))
+    return tmp_path
+
+
+def test_json_profile_and_plot(safelight: Safelight, scan: Path) -> None:
+    done = safelight(
+        "analyse", "a/f.####.exr", "--json", "--plot", "p.png", "--profile", "p.json", "--pitch", 6, cwd=scan
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ok"] and found["grain"] == load_profile(scan / "p.json").as_data()
+    grain = found["grain"]
+    assert Path(grain["plate"]["source"]) == scan / "a" / "f.0001.exr"
+    assert grain["plate"]["frames"] == [1, 2, 3] and grain["frequencies_per_mm"][0] == pytest.approx(
+        0.025 / 0.006, 1e-3
+    )
+    for channel in grain["channels"].values():
+        # The lowest ring holds few periods: it is the least certain.
+        assert channel["spectrum"][1:] == pytest.approx([1] * 9, abs=0.15)
+        assert channel["film_share"] < 0.1
+        for point in channel["curve"]:
+            assert point["sigma_linear"] == pytest.approx(0.04 * point["level"], rel=0.1)
+    with Image.open(scan / "p.png") as picture:
+        assert picture.size == SIZE
+        seen = {pixel for _, pixel in picture.convert("RGB").getcolors(1 << 20) or []}
+    assert {(38, 38, 38), (232, 96, 84), (104, 200, 112), (104, 150, 250)} <= seen
+
+
+def test_table(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "a/f.####.exr", "--patch", "0,0,128,160", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    for text in ("grain: sigma nearest mid-grey", "sigma, stops", "correlation R-G", "film grain in R", "0.475"):
+        assert text in done.stdout
+
+
+def test_a_clean_plate_says_so(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--plot", "c.png", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    assert "no grain found" in done.stdout and (scan / "c.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none.####.exr"], "none"),
+        (["a/f.####.exr", "--plot", "no/p.png"], "the folder is not there"),
+        (["a/f.####.exr", "--plot", "p.jpg"], "no PNG"),
+        (["a/f.####.exr", "--profile", "no/p.json"], "the folder is not there"),
+        (["a/f.####.exr", "--patch", "1,2,x,4"], "no area"),
+        (["a/f.####.exr", "--patch", "0,0,999,99"], "does not lie in the picture"),
+        (["a/f.####.exr", "--stock", "501T"], "no film stock"),
+    ],
+)
+def test_wrong_use_is_one_line(safelight: Safelight, scan: Path, arguments: list[str], says: str) -> None:
+    done = safelight("analyse", *arguments, cwd=scan)
+    assert done.returncode == 2
+    assert says in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1e-6), (0, 0.123), (-7.5, 5.5), (0, 4321)])
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 3 <= len(found) <= 10 and low <= found[0] and found[-1] <= high
+    assert np.allclose(np.diff(found), found[1] - found[0])
+
+
+def test_the_plot_of_nothing_is_drawn(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--profile", "c.json", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    assert draw(load_profile(scan / "c.json"), "clean").size == SIZE
