@@ -155,6 +155,9 @@ class Regrain(Node):
     The mean density is kept, as on film. Mean linear light is not: noise symmetric in density brightens dark,
     coarse-grained areas (4K 500T blue by up to a tenth).
 
+    `correlation` makes the layers share grain: pixels of two layers with dye clouds of one size then correlate by what
+    it says, those of unequal clouds by a known factor less (`spectrum.pixel_correlation`).
+
     `left` is for a plate whose grain was not taken out altogether: its own grain and the added one, which knows nothing
     of it, together have the sigma asked for, at every exposure where `left` is true. The spectrum is completed only as
     far as what is left has the stock's: a denoiser leaves mostly the low frequencies.

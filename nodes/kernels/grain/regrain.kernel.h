@@ -25,6 +25,28 @@ namespace regrain_tile {
 static constexpr int WIDTH = 512, HEIGHT = 240, HALF = 64, RING = 2 * HALF + 4;
 }
 
+// Grains one row of a tile; grain(x) is the noise of the pixels from x0 + x on. MATTE: weighed by the matte.
+template <bool MATTE, class Grain>
+SL_FN void add_row(const regrain_args& k, const sl::FilmLayer& film, int plane, int x0, int y, int width, const Grain& grain) {
+    using namespace sl;
+    const In in = k.image, matte = k.matte;
+    const Out out = k.out;
+    const int low = k.grid.lo, high = k.grid.hi - LANES;
+    for (int x = 0; x < width; x += LANES) {
+        F g = grain(x);
+        const int n = imin(LANES, width - x), px = x0 + x;
+        if (px >= low && px <= high) {
+            const At<false> here{px, y, n};
+            if (MATTE) g = weighed(matte, here, g);
+            here.store(out, plane, grained(film, here.load(in, plane), g));
+        } else {
+            const At<true> here{px, y, n};
+            if (MATTE) g = weighed(matte, here, g);
+            here.store(out, plane, grained(film, here.load(in, plane), g));
+        }
+    }
+}
+
 SL_FN void regrain(const regrain_args& k, int, int item) {
     using namespace sl;
     using namespace regrain_tile;
@@ -35,9 +57,8 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     const int ring = ((2 * half + 3) & ~3) + 4;  // rows of whole quads that a step of four rows needs
     const float* taps = k.taps.p + c * k.taps.n;
     const FilmLayer film = film_layer(k, c);
-    const In in = k.image;
-    const Out out = k.out;
-    const int low = k.grid.lo, high = k.grid.hi - LANES;
+    const float* mix = k.mix + 3 * c;
+    const int sole = sole_layer(mix);
 
     float white[4][WIDTH + 2 * HALF + LANES];
     float rows[RING][WIDTH];  // filtered along x; row y in slot (y - first) modulo `ring`
@@ -45,7 +66,10 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
     for (int q = first; q - half < y1; q += 4) {
         for (int x = 0; x < width + 2 * half; x += LANES) {
             F noise[4];
-            mixed4(k.mix + 3 * c, x0 - half + x, q >> 2, k.frame, k.seed, noise);
+            if (sole >= 0)
+                white4(x0 - half + x, q >> 2, k.frame, sole, k.seed, noise);
+            else
+                mixed4(mix, x0 - half + x, q >> 2, k.frame, k.seed, noise);
             for (int i = 0; i < 4; ++i) store_lanes(white[i] + x, noise[i]);
         }
         const int slot = (q - first) % ring;
@@ -57,17 +81,13 @@ SL_FN void regrain(const regrain_args& k, int, int item) {
         for (int y = imax(y0, q - half); y < imin(y1, q + 4 - half); ++y) {
             int at[2 * HALF + 1];
             for (int j = -half; j <= half; ++j) at[j + half] = (y + j - first) % ring;
-            for (int x = 0; x < width; x += LANES) {
-                const F g = symmetric(taps, half, [&](int j) { return load_lanes(rows[at[j + half]] + x); });
-                const int n = imin(LANES, width - x), px = x0 + x;
-                if (px >= low && px <= high) {
-                    const At<false> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
-                } else {
-                    const At<true> here{px, y, n};
-                    here.store(out, plane, grained(film, here.load(in, plane), weighed(k, here, g)));
-                }
-            }
+            const auto grain = [&](int x) {
+                return symmetric(taps, half, [&](int j) { return load_lanes(rows[at[j + half]] + x); });
+            };
+            if (k.use_matte)
+                add_row<true>(k, film, plane, x0, y, width, grain);
+            else
+                add_row<false>(k, film, plane, x0, y, width, grain);
         }
     }
 }

@@ -16,10 +16,11 @@ struct regrain_apply_args {
 template <bool EDGE>
 SL_FN void regrain_apply(const regrain_apply_args& k, const sl::At<EDGE>& at) {
     for (int c = 0; c < k.layers; ++c) {
-        const sl::F g = sl::symmetric(k.taps.p + c * k.taps.n, k.taps.n - 1, [&](int j) {
+        sl::F g = sl::symmetric(k.taps.p + c * k.taps.n, k.taps.n - 1, [&](int j) {
             return at.load(k.rows, c, 0, j);
         });
-        at.store(k.out, k.plane[c], sl::grained(sl::film_layer(k, c), at.load(k.image, k.plane[c]), sl::weighed(k, at, g)));
+        if (k.use_matte) g = sl::weighed(k.matte, at, g);
+        at.store(k.out, k.plane[c], sl::grained(sl::film_layer(k, c), at.load(k.image, k.plane[c]), g));
     }
 }
 SL_PIXEL_KERNEL(regrain_apply)

@@ -58,9 +58,9 @@ SL_FN FilmLayer film_layer(const K& k, int c) {
 }
 
 // Grain g where a matte weighs it: not a number counts as 0, and what lies beyond 0 and 1 as these.
-template <class K, bool EDGE>
-SL_FN F weighed(const K& k, const At<EDGE>& at, F g) {
-    return k.use_matte ? g * clamp(at.load(k.matte, 0), splat(0.0f), splat(1.0f)) : g;
+template <bool EDGE>
+SL_FN F weighed(const In& matte, const At<EDGE>& at, F g) {
+    return g * clamp(at.load(matte, 0), splat(0.0f), splat(1.0f));
 }
 
 // The light e with grain; g is noise of variance 1. A pixel that is not finite, or has no grain, keeps its bits.
