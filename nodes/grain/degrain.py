@@ -214,7 +214,7 @@ class Degrain(Node):
                 remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
             )
         if 0 < len(clip.frames) <= params.radius and not _idle(params):
-            return (f"the clip has {len(clip.frames)} frame{'s' if len(clip.frames) > 1 else ''}: fewer than radius {params.radius} asks for are used",)
+            return (f"frames in the clip: {len(clip.frames)}, fewer than radius {params.radius} asks for",)
         return ()
 
     def identity(self, params: DegrainParams, request: Request) -> str | None:

@@ -227,7 +227,7 @@ def _warnings(
         free = free_bytes(standing)
         if free is not None and needed > free:
             yield (
-                f"{len(clip.frames)} frame{'s' if len(clip.frames) > 1 else ''} take up to {needed / 1e9:.1f} GB before compression, "
+                f"the frames ({len(clip.frames)}) take up to {needed / 1e9:.1f} GB before compression, "
                 f"and {free / 1e9:.1f} GB are free in {standing}"
             )
     if movie is not None and rate_of(params, clip) is None:
