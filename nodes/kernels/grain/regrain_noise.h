@@ -85,6 +85,7 @@ SL_FN void white4(int x, int quad, int frame, int layer, unsigned seed, F out[4]
 // White noise of one layer that shares grain with others: the sum of weights[j] times the noise of film layer j. The
 // squares of the weights sum to 1, so the variance stays 1. A weight of 1 beside zeros gives that layer's very bits.
 SL_FN void mixed4(const float* weights, int x, int quad, int frame, unsigned seed, F out[4]) {
+    for (int i = 0; i < 4; ++i) out[i] = splat(0.0f);  // where no layer has a share
     bool first = true;
     for (int j = 0; j < 3; ++j) {
         if (weights[j] == 0) continue;
