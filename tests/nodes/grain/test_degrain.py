@@ -247,6 +247,6 @@ def test_bad_input_is_refused_early() -> None:
     with pytest.raises(GraphError, match="no R, G, B or Y"):
         list(Degrain().check(DegrainParams(), {"input": Clip(1, 5, window, window, channels=("A", "Z"))}, Settings()))
     short = list(Degrain().check(DegrainParams(), {"input": Clip(1, 2, window, window)}, Settings()))
-    assert len(short) == 1 and "2 frames" in short[0]
+    assert len(short) == 1 and "frames in the clip: 2" in short[0]
     with pytest.raises(ValueError, match="radius"):
         DegrainParams(radius=5)
