@@ -15,6 +15,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.grain.domain import Coding, Domain, coding
+from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.profile import BINS, LAGS, Channel, PlateFacts, Point, Profile, save_profile
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.residual import SIDE, radial
@@ -106,12 +107,7 @@ class GrainAnalyse(Node):
     def check(self, params: GrainAnalyseParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips without a picture, a patch that is none, and density without a stock."""
         clip = inputs["input"]
-        if not colour_planes(clip.channels):
-            raise GraphError(
-                f"there is no R, G, B or Y among the channels {', '.join(clip.channels)}",
-                where="input 'input'",
-                remedy="Feed a picture; mattes and depth have no grain.",
-            )
+        require_picture(clip)
         if _domain(params) == "density" and not params.stock:
             raise GraphError(
                 "density is that of a stock, and none is named", where="parameter 'stock'", remedy="Name it: 500T."

@@ -16,6 +16,7 @@ from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
 from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.taking import Taking, coverage
@@ -191,12 +192,7 @@ class Degrain(Node):
     def check(self, params: DegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture."""
         clip = inputs["input"]
-        if not colour_planes(clip.channels):
-            raise GraphError(
-                f"there is no R, G, B or Y among the channels {', '.join(clip.channels)}",
-                where="input 'input'",
-                remedy="Feed a picture; mattes and depth have no grain.",
-            )
+        require_picture(clip)
         matte = inputs.get("matte")
         if matte is not None and matte.display != clip.display:
             raise GraphError(
