@@ -9,7 +9,7 @@ from scipy import stats
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
-from safelight.nodes.grain.regrain import Film, film, grain_passes, grain_tiles
+from safelight.nodes.grain.laying import Film, Grain, film, grain_passes, grain_tiles, lay_original
 from safelight.nodes.grain.spectrum import layer_weights
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import isas, launch
@@ -65,7 +65,9 @@ def regrain_reference(data, region, stock: Film, strength, seed, frame, correlat
         e = data[c].astype(np.float64)
         sigma = np.interp(e, stock.tables.light_samples, stock.sigma[c])
         net = curve.net(e)
-        made = net + strength * sigma * field * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
+        s = 0.0 if stock.bend is None else np.interp(e, stock.tables.light_samples, stock.bend[c])
+        shape = np.sqrt(1 - s**2) * field + s / np.sqrt(2) * (field**2 - 1)
+        made = net + strength * sigma * shape * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
         result.append((net, made, np.where(np.isfinite(e), curve.exposure_of_net(made), e)))
     return [np.stack(part) for part in zip(*result, strict=True)]
 
@@ -80,13 +82,14 @@ def picture(height, width, seed=0):
 def run(data, region, stock, *, passes=False, isa=None, threads=2, strength=1.0, seed=5, frame=1001, **more):
     out = np.full_like(data, 7)
     go = grain_passes if passes else grain_tiles
-    go(Device("cpu", threads), Image(data, region), PLANES, out, stock, strength, seed, frame, isa=isa, **more)
+    grain = Grain(stock, strength, seed, frame, **more)
+    go(Device("cpu", threads), Image(data, region), PLANES, out, grain, isa=isa)
     return out
 
 
-@pytest.fixture(scope="module")
-def stock():
-    return film(load_stock("500T"), 6.08, (0, 1, 2))
+@pytest.fixture(scope="module", params=[0.0, 1.0], ids=["symmetric", "skewed"])
+def stock(request):
+    return film(load_stock("500T"), 6.08, (0, 1, 2), request.param)
 
 
 def test_reference_random_numbers_are_philox():

@@ -15,7 +15,8 @@ from safelight.graph.image import Array, Clip, Image
 from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
 from safelight.host_adapters.cli.bench.table import Row
-from safelight.nodes.grain.regrain import Regrain, RegrainParams, film, grain_tiles, pitch_of
+from safelight.nodes.grain.laying import Grain, film, grain_tiles
+from safelight.nodes.grain.regrain import Regrain, RegrainParams, pitch_of
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import best_isa
 
@@ -36,11 +37,11 @@ def run(*, quick: bool) -> list[Row]:
     device = Device("cpu", cpu_count())
     params = RegrainParams()
     clip = Clip(1, 1, region, region)
-    prepared = film(load_stock(params.stock), pitch_of(params, clip), LAYERS)
+    prepared = film(load_stock(params.stock), pitch_of(params, clip), LAYERS, params.skew)
     inputs = Inputs(Request(1, region), {"input": {1: image}}, {"input": clip})
 
     def kernel() -> None:
-        grain_tiles(device, image, LAYERS, grained, prepared, 1.0, 1, 1)
+        grain_tiles(device, image, LAYERS, grained, Grain(prepared, 1.0, 1, 1))
 
     def node() -> None:
         Regrain().compute(params, Request(1, region), inputs, device)

@@ -9,25 +9,26 @@ from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
-from safelight.nodes.grain.regrain import Regrain, RegrainParams, film
+from safelight.nodes.grain.laying import film
+from safelight.nodes.grain.regrain import Regrain, RegrainParams
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import isas
 
 CASES = {
     "500T at 4K": (
-        {"stock": "500T", "pitch": 6.08},
+        {"stock": "500T", "pitch": 6.08, "skew": 0},
         ("R", "G", "B"),
         "a0915bb2321f1212",
         "5dc4af401c9826fa",
     ),
     "250D at 2K, stronger": (
-        {"stock": "250D", "pitch": 12.15, "strength": 1.7, "seed": 4000000000},
+        {"stock": "250D", "pitch": 12.15, "strength": 1.7, "skew": 0, "seed": 4000000000},
         ("A", "B", "G", "R"),
         "2486afe6ba0e70d7",
         "a36b474a0c773ad6",
     ),
     "50D at 6K, luminance": (
-        {"stock": "50D", "pitch": 4.05, "seed": 9},
+        {"stock": "50D", "pitch": 4.05, "skew": 0, "seed": 9},
         ("Y", "Z"),
         "acc177d49da5be6d",
         "0102d76ded2cc028",

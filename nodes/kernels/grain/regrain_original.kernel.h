@@ -1,0 +1,37 @@
+// A plate's own grain beside fresh grain, by how far a pixel was changed; the step is made in density (regrain_film.h).
+#include "driver.h"
+#include "grain/regrain_film.h"
+
+struct regrain_original_args {
+    sl::Grid grid;
+    sl::In image, fresh, grain, changed, matte;  // light without grain, with fresh grain; light of the plate's own; weights
+    sl::Out out;                                 // may be `fresh` itself
+    sl::Table forward, inverse;
+    float e_toe[3], n_toe[3], toe_slope[3], toe_back[3], x_end[3], n_end[3], end_stops[3];
+    int plane[3], grain_plane[3];
+    int layers, use_matte;
+};
+
+template <bool EDGE>
+SL_FN void regrain_original(const regrain_original_args& k, const sl::At<EDGE>& at) {
+    using namespace sl;
+    const F zero = splat(0.0f), one = splat(1.0f);
+    const F share = weight(k.changed, at), w = k.use_matte ? weight(k.matte, at) : one;
+    const F root = sqrt(share), rest = sqrt(one - share);
+    for (int c = 0; c < k.layers; ++c) {
+        const FilmLayer film = film_curve(k, c);
+        const F e = at.load(k.image, k.plane[c]), f = at.load(k.fresh, k.plane[c]);
+        F own = at.load(k.grain, k.grain_plane[c]);
+        own = select(is_finite(own), own, zero);
+        const F plate = select(own == zero, e, e + own), fresh = select(is_finite(f), f, e);
+        const F net = net_density(film, light_place(film, e), e);
+        // Without a difference there is no step, whatever the tables' last places say.
+        const F old_step = select(own == zero, zero, net_density(film, light_place(film, plate), plate) - net);
+        const F new_step = select(fresh == e, zero, net_density(film, light_place(film, fresh), fresh) - net);
+        const F mixed = moved(film, e, net, mad(rest, old_step, root * new_step) * w);
+        const F whole = select(share <= zero, plate, select(share >= one, fresh, mixed));
+        const F made = select(w >= one, whole, select(w <= zero, e, mixed));
+        at.store(k.out, k.plane[c], select(is_finite(e), made, e));
+    }
+}
+SL_PIXEL_KERNEL(regrain_original)
