@@ -44,9 +44,10 @@ class Film:
     def curve_arguments(self) -> dict[str, Any]:
         """Return the kernels' arguments that describe the characteristic curves."""
         curves = self.tables.curves
+        forward, inverse = _curves(self)
         return {
-            "forward": (self.tables.forward, self.tables.light),
-            "inverse": (self.tables.inverse, self.tables.nets),
+            "forward": (forward, self.tables.light),
+            "inverse": (inverse, self.tables.nets),
             "e_toe": _three([curve.e_toe for curve in curves]),
             "n_toe": _three([curve.n_toe for curve in curves]),
             "toe_slope": _three([curve.n_toe / curve.e_toe for curve in curves]),
@@ -58,16 +59,30 @@ class Film:
 
     def arguments(self, strength: float) -> dict[str, Any]:
         """Return the kernels' arguments that describe the film, curves and grain."""
-        sigma = strength * self.sigma
-        straight, square = (sigma, sigma)
-        if self.bend is not None:
-            straight, square = sigma * np.sqrt(1.0 - self.bend**2), sigma * self.bend / np.sqrt(2.0)
+        straight, square = _weights(self, strength)
         return {
             **self.curve_arguments(),
             "sigma": (straight, self.tables.light),
             "quadratic": (square, self.tables.light),
             "skewed": self.bend is not None,
         }
+
+
+# A table is as long as a small tile's work: it is made once, not once a tile.
+@lru_cache(maxsize=32)
+def _weights(film: Film, strength: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return what multiplies the noise and its square less 1, (layers, n) each."""
+    sigma = strength * film.sigma
+    straight, square = sigma, sigma
+    if film.bend is not None:
+        straight, square = sigma * np.sqrt(1.0 - film.bend**2), sigma * film.bend / np.sqrt(2.0)
+    return straight.astype(np.float32), square.astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _curves(film: Film) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the forward and inverse tables as the kernels take them."""
+    return film.tables.forward.astype(np.float32), film.tables.inverse.astype(np.float32)
 
 
 @lru_cache(maxsize=32)
