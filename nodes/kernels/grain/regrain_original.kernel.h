@@ -18,17 +18,22 @@ SL_FN void regrain_original(const regrain_original_args& k, const sl::At<EDGE>& 
     const F zero = splat(0.0f), one = splat(1.0f);
     const F share = weight(k.changed, at), w = k.use_matte ? weight(k.matte, at) : one;
     const F root = sqrt(share), rest = sqrt(one - share);
+    // Where no lane mixes the curve is not asked: the bits are the same.
+    const bool mixes = any(((share > zero) & (share < one)) | ((w > zero) & (w < one)));
     for (int c = 0; c < k.layers; ++c) {
         const FilmLayer film = film_curve(k, c);
         const F e = at.load(k.image, k.plane[c]), f = at.load(k.fresh, k.plane[c]);
         F own = at.load(k.grain, k.grain_plane[c]);
         own = select(is_finite(own), own, zero);
         const F plate = select(own == zero, e, e + own), fresh = select(is_finite(f), f, e);
-        const F net = net_density(film, light_place(film, e), e);
-        // Without a difference there is no step, whatever the tables' last places say.
-        const F old_step = select(own == zero, zero, net_density(film, light_place(film, plate), plate) - net);
-        const F new_step = select(fresh == e, zero, net_density(film, light_place(film, fresh), fresh) - net);
-        const F mixed = moved(film, e, net, mad(rest, old_step, root * new_step) * w);
+        F mixed = e;
+        if (mixes) {
+            const F net = net_density(film, light_place(film, e), e);
+            // Without a difference there is no step, whatever the tables' last places say.
+            const F old_step = select(own == zero, zero, net_density(film, light_place(film, plate), plate) - net);
+            const F new_step = select(fresh == e, zero, net_density(film, light_place(film, fresh), fresh) - net);
+            mixed = moved(film, e, net, mad(rest, old_step, root * new_step) * w);
+        }
         const F whole = select(share <= zero, plate, select(share >= one, fresh, mixed));
         const F made = select(w >= one, whole, select(w <= zero, e, mixed));
         at.store(k.out, k.plane[c], select(is_finite(e), made, e));
