@@ -203,42 +203,53 @@ def grain_passes(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A plate's own grain, and how far the picture is still the plate's."""
+
+    grain: Image
+    """In light: plate - clean. Not finite, or 0: none."""
+    clean: Image
+    """The light it was taken from."""
+    changed: Image
+    """First channel, over all of the picture: 0 unchanged … 1 changed. Not a number counts as 0."""
+    grain_planes: tuple[int, ...]
+    clean_planes: tuple[int, ...]
+
+
 def lay_original(
     device: Device,
     image: Image,
     planes: tuple[int, ...],
     out: Array,
     film: Film,
-    own: Image,
-    own_planes: tuple[int, ...],
-    changed: Image,
+    original: Original,
     matte: Image | None = None,
     *,
     isa: str | None = None,
 ) -> None:
     """Put a plate's own grain back where its picture was not changed.
 
+    With c how far a pixel is changed: at 0 image + grain where the image still is the clean picture, to the bit; at 1
+    the fresh picture's bits. Elsewhere density changes by sqrt(1 - c) times what the grain made of the clean picture's,
+    and by sqrt(c) times what the fresh grain makes: independent grains of one variance keep it. On light that is not
+    the clean picture's the plate's grain is as much stronger or weaker as the film's sigma is there.
+
     Parameters
     ----------
     image:
         The picture without grain, scene-linear.
     planes:
-        Its planes to work on.
+        Its planes to work on, and those of `out`.
     out:
-        The same planes with fresh grain of full weight; what is made is written over them. Planes of `out` are counted
-        as those of `image`.
-    own, own_planes:
-        The plate's own grain, in light: plate - clean. Not finite, or 0: none.
-    changed:
-        First channel, over all of the picture: c. 0 gives image + own, to the bit; 1 the fresh picture's bits; between
-        them the densities' differences are added up by sqrt(1 - c) and sqrt(c), so that independent grains of one
-        variance keep it. Not a number counts as 0.
+        The picture with fresh grain of full weight; what is made is written over it.
     matte:
         Weight of the density's change, as a Regrain's.
     """
     launch(
         device, "regrain_original", image.region, isa=isa,
-        image=image, fresh=(out, image.region), grain=own, changed=changed, matte=matte or changed,
-        use_matte=matte is not None, out=(out, image.region), **film.curve_arguments(),
-        plane=_three(planes), grain_plane=_three(own_planes), layers=len(planes),
+        image=image, fresh=(out, image.region), grain=original.grain, clean=original.clean, changed=original.changed,
+        matte=matte or original.changed, use_matte=matte is not None, out=(out, image.region),
+        **film.curve_arguments(), sigma=(film.sigma, film.tables.light), plane=_three(planes),
+        grain_plane=_three(original.grain_planes), clean_plane=_three(original.clean_planes), layers=len(planes),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.nodes.grain.laying import Grain, film, lay, lay_original
+from safelight.nodes.grain.laying import Grain, Original, film, lay, lay_original
 from safelight.nodes.grain.stock import load_format, load_stock, pushed
 from safelight.nodes.grain.taking import coverage
 
@@ -102,13 +102,13 @@ class Regrain(Node):
     spectrum the layer's dye clouds and the size of a pixel on the film. A 48 µm microdensitometer reads what the
     stock's data sheet says.
 
-    The mean density is kept, as on film. Mean linear light is not: noise in density brightens dark, coarse-grained areas
-    (4K 500T blue by up to a tenth).
+    The mean density is kept, as on film. Mean linear light is not: noise in density brightens dark, coarse-grained
+    areas (4K 500T blue by up to a tenth).
 
     In the toe, where few dye clouds make much of the noise, the density is skewed: more pixels a little thinner, fewer
-    much denser. By how much follows from the stock's sigma, density and cloud size (`Stock.skewness_at`); sigma and mean
-    stay exact, the 48 µm reading falls by at most 0.7 % from -4 stops up and 1.7 % in the blackest black. `skew` turns
-    it down.
+    much denser. By how much follows from the stock's sigma, density and cloud size (`Stock.skewness_at`); sigma and
+    mean stay exact, the 48 µm reading falls by at most 0.7 % from -4 stops up and 1.7 % in the blackest black. `skew`
+    turns it down.
 
     `push` moves the scene down the curves, as when film is exposed for a higher index and developed longer. Only the
     exposure is modelled, from measured figures; what the longer development adds is not published.
@@ -123,14 +123,18 @@ class Regrain(Node):
     A matte weighs the grain's sigma: 1 grains as without a matte, a half adds half the sigma in density. Where it is 0,
     and outside its data window, pixels keep their bits. Values beyond 0 and 1 count as these, NaN as 0.
 
-    Original grain. After a Degrain and work on the clean picture, connect the Degrain's output `grain` to `grain` and
-    a matte of what was painted or laid over to `changed`. Where that is 0 the plate's own grain comes back: input +
-    grain, which for an unchanged clean picture is the plate, bit for bit wherever Degrain promises it (keep both in one
-    document, or in float files: half ones round). Where it is 1 there is fresh grain; between them both, weighed by
-    sqrt(1 - c) and sqrt(c), so that the variance stays. Without a `changed`, and outside its data window, all is
-    unchanged; outside the grain's data window nothing is. The fresh grain is the stock's: name the stock, format and
-    push that were shot. For grain measured on the plate, connect a picture that carries it already (the input through a
-    GrainMatch) to `fresh`; the stock then only says what density is. `strength` and `left` are the fresh grain's alone.
+    Original grain. After a Degrain and work on its clean picture, connect the Degrain's outputs `grain` and `image` to
+    `grain` and `clean`, and a matte of what was painted or laid over to `changed`. Where that is 0 the plate's own
+    grain comes back: input + grain, which for a picture that is still the clean one is the plate, bit for bit wherever
+    Degrain promises it (keep all in one document, or in float files: half ones round). Where it is 1 there is fresh
+    grain; between them both, weighed by sqrt(1 - c) and sqrt(c), so that the variance stays. On light that is not the
+    clean picture's, as after a grade, the plate's grain is carried over in density, as much stronger or weaker as the
+    stock's sigma is there. Without a `changed`, and outside its data window, all is unchanged; outside the data windows
+    of grain and clean picture nothing is.
+
+    The fresh grain is the stock's: name the stock, format and push that were shot. For grain measured on the plate,
+    connect a picture that carries it already (the input through a GrainMatch) to `fresh`; the stock then only says what
+    density is. `strength` and `left` are the fresh grain's alone.
 
     Black, negative and very bright values have grain too and are not clamped. Pixels that are not finite, and channels
     other than R, G, B or a lone Y, stay as they are. The grain depends on seed, frame and pixel alone.
@@ -145,6 +149,7 @@ class Regrain(Node):
         Port("input", "Picture without grain, scene-linear."),
         Port("matte", "Where the grain goes, first channel, 0 to 1; without it, everywhere.", optional=True),
         Port("grain", "The plate's own grain, as Degrain's output `grain`: it comes back.", optional=True),
+        Port("clean", "What that grain was taken from, before any work: Degrain's output `image`.", optional=True),
         Port(
             "changed",
             "Where the picture is no longer the plate's, first channel: 0 its own grain, 1 fresh grain.",
@@ -183,15 +188,17 @@ class Regrain(Node):
         self, params: RegrainParams, inputs: Mapping[str, Clip], colours: Sequence[str]
     ) -> Iterable[str]:
         """Refuse what would lose the plate's own grain, or lay in another's."""
-        for port in ("changed", "fresh"):
-            if port in inputs and "grain" not in inputs:
+        connected = [port for port in ("grain", "clean", "changed", "fresh") if port in inputs]
+        for port in ("grain", "clean"):
+            if connected and port not in inputs:
+                output = "image" if port == "clean" else port
                 raise GraphError(
-                    f"'{port}' is connected and 'grain' is not",
-                    remedy=f"Connect the Degrain's output 'grain' to 'grain', or leave '{port}' out.",
+                    f"'{connected[0]}' is connected and '{port}' is not",
+                    remedy=f"Connect the Degrain's output '{output}' to '{port}', or leave {', '.join(connected)} out.",
                 )
-        if "grain" not in inputs:
+        if not connected:
             return ()
-        for port in ("grain", "fresh"):
+        for port in ("grain", "clean", "fresh"):
             channels = inputs[port].channels if port in inputs else colours
             lacking = [name for name in colours if name.upper() not in [channel.upper() for channel in channels]]
             if lacking:
@@ -243,15 +250,15 @@ class Regrain(Node):
 def _restore(device: Device, image: Image, planes: tuple[int, ...], out: Array, grain: Grain, inputs: Inputs) -> None:
     """Make the original-grain mode's picture: fresh grain where it is needed, then the plate's own (`lay_original`)."""
     xp, region = device.xp, image.region
-    own, mask, matte = inputs["grain"], inputs.get("changed"), grain.matte
-    known = own.region.intersect(region)
+    own, clean, mask, matte = inputs["grain"], inputs["clean"], inputs.get("changed"), grain.matte
+    known = own.region.intersect(clean.region).intersect(region)
     changed = xp.ones((1, region.height, region.width), dtype=np.float32)
     if known:
         y, x = known.y0 - region.y0, known.x0 - region.x0
         unchanged = 0.0 if mask is None else coverage(mask, known, device)
         changed[:, y : y + known.height, x : x + known.width] = unchanged
     else:
-        own = image  # read nowhere: all is changed
+        own = clean = image  # of no weight: all is changed
     ready = inputs.get("fresh")
     if ready is None:
         needed = changed > 0
@@ -268,7 +275,8 @@ def _restore(device: Device, image: Image, planes: tuple[int, ...], out: Array, 
         for plane, source in zip(planes, _same_planes(image, planes, fresh), strict=True):
             out[plane, y : y + given.height, x : x + given.width] = fresh.data[source]
     weights = Image(changed, region, ("A",))
-    lay_original(device, image, planes, out, grain.film, own, _same_planes(image, planes, own), weights, matte)
+    sources = (_same_planes(image, planes, other) for other in (own, clean))
+    lay_original(device, image, planes, out, grain.film, Original(own, clean, weights, *sources), matte)
 
 
 def _same_planes(image: Image, planes: tuple[int, ...], other: Image) -> tuple[int, ...]:

@@ -64,8 +64,8 @@ def run(*, quick: bool) -> list[Row]:
         grain_tiles(device, image, LAYERS, grained, Grain(prepared, 1.0, 1, 1, matte=matte))
 
     own = image.with_data(np.float32(0.01) * data)
-    ports = {"input": {1: image}, "grain": {1: own}, "changed": {1: matte}}
-    originals = Inputs(Request(1, region), ports, {"input": clip, "grain": clip, "changed": clip})
+    ports = {"input": {1: image}, "grain": {1: own}, "clean": {1: image}, "changed": {1: matte}}
+    originals = Inputs(Request(1, region), ports, dict.fromkeys(ports, clip))
 
     def original() -> None:
         Regrain().compute(params, Request(1, region), originals, device)
