@@ -261,11 +261,9 @@ def _restore(device: Device, image: Image, planes: tuple[int, ...], out: Array, 
         own = clean = image  # of no weight: all is changed
     ready = inputs.get("fresh")
     if ready is None:
-        needed = changed > 0
-        if matte is not None:
-            needed &= matte.crop(region).data[:1] > 0
-        where = Image(needed.astype(np.float32), region, ("A",))
-        lay(device, image, planes, out, replace(grain, matte=where))
+        needed = device.empty(changed.shape)
+        needed[...] = changed > 0 if matte is None else (changed > 0) & (matte.crop(region).data[:1] > 0)
+        lay(device, image, planes, out, replace(grain, matte=Image(needed, region, ("A",))))
     else:
         for plane in planes:
             out[plane] = image.data[plane]

@@ -1,5 +1,6 @@
 """Regrain's original-grain mode: degrained, painted on, and the plate's own grain where nothing was painted."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from safelight.nodes.grain.regrain import Regrain, RegrainParams
 from safelight.nodes.grain.spectrum import pixel_ratio
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.io.plate import Plate
+from safelight.nodes.kernels import cuda
+from safelight.nodes.kernels.launch import isas
 from safelight.nodes.merge.mix import Mix
+from tests.stand_ins import cupy_like
 
 STOCK = load_stock("500T")
 WHOLE = Region.sized(160, 120, -4, 7)
@@ -233,6 +237,22 @@ inputs = {input = "comp", grain = "degrain.grain", clean = "degrain", changed = 
     made, whole = get("again"), dict(pull(graph, "again", "image", [1001], device=Device("cpu", 1)))[1001].data
     np.testing.assert_array_equal(made, whole)
     assert np.mean(made != get("comp")) > 0.9
+
+
+@pytest.mark.skipif("scalar" not in isas(), reason="the stand-in runs the scalar build")
+def test_a_device_makes_the_same_picture(taken, monkeypatch):
+    _, clean, grain = taken
+    ports = {"input": painted(clean, soft_mask()), "grain": grain, "clean": clean, "changed": soft_mask()}
+    want = regrain(ports).data
+    monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
+    monkeypatch.setattr(cuda, "run", cupy_like.run)
+    cupy_like.LAUNCHED.clear()
+    device, request = Device("cuda", 1), Request(1, WHOLE)
+    images = {port: {1: device.upload(given)} for port, given in ports.items()}
+    inputs = Inputs(request, images, {port: Clip(1, 1, WHOLE, WHOLE) for port in ports})
+    made = Regrain().compute(RegrainParams(pitch=6.08), request, inputs, device)
+    assert cupy_like.LAUNCHED == ["regrain_white", "regrain_rows", "regrain_apply", "regrain_original"]
+    np.testing.assert_array_equal(device.download(made).data, want)
 
 
 def refusal(ports, **params):

@@ -19,7 +19,7 @@ from safelight.nodes.measure.microdensitometer import Microdensitometer
 
 
 @lru_cache(maxsize=32)
-def grain(name, stops, pitch, size=768, **more):
+def grain(name, stops, pitch, size=512, **more):
     """Return what Regrain adds to the density of a flat patch, (3, size, size)."""
     stock = load_stock(name)
     region = Region.sized(size, size)
@@ -35,7 +35,7 @@ def grain(name, stops, pitch, size=768, **more):
 
 
 @lru_cache(maxsize=4)
-def clouds(name, layer, stops, pitch, side=420):
+def clouds(name, layer, stops, pitch, side=320):
     """Return the density of pixels under Poisson-strewn dye clouds, each integrated exactly: no spectrum, no kernel.
 
     Number and dye of the clouds are what the stock's net density and 48 µm sigma ask for.
@@ -104,7 +104,7 @@ def test_skewness_is_read_back_and_sigma_and_mean_stay(name, stops, pitch):
         assert stats.skew(field.ravel()) == pytest.approx(want, abs=0.02 + 0.04 * want)
         assert abs(stats.skew(plain[layer].ravel())) < 0.02
         assert field.std() == pytest.approx(sigma, rel=0.012)
-        assert abs(field.mean()) < 4 * 3 * sigma / 768
+        assert abs(field.mean()) < 4 * 3 * sigma / 512
         # The square of a normal field is narrower than itself: that much the covariance may fall short.
         s = float(bend(want))
         for lag in (1, 2):
@@ -130,7 +130,7 @@ def test_the_48_um_reading_of_skewed_grain(pitch):
                 s2 = float(bend(stock.skewness_at(layer, 0.18 * 2.0**stops, pitch))) ** 2
                 short = 1 - np.sqrt(((1 - s2) * straight + s2 * square) / straight)
                 assert 0 <= short < (0.007 if stops >= -4 else 0.017), (name, layer, stops)
-    field = grain("500T", -3.7, pitch, 2048 if pitch < 12 else 1024)[2]
+    field = grain("500T", -3.7, pitch, 1024)[2]
     found = meter.sigma(field, 3.6, max(1, meter.weights.shape[0] // 2))
     assert found == pytest.approx(float(load_stock("500T").sigma48_at(2, 0.18 * 2.0**-3.7)), rel=0.02)
 
@@ -138,9 +138,9 @@ def test_the_48_um_reading_of_skewed_grain(pitch):
 def test_six_k_averaged_is_two_k():
     """Areas of 3 × 3 pixels at 6K against pixels at 2K, in density: sigma, covariance, skewness."""
     stock, stops = load_stock("500T"), -3.65
-    fine, native = grain("500T", stops, 12.15 / 3, 3 * 768), grain("500T", stops, 12.15)
+    fine, native = grain("500T", stops, 12.15 / 3, 3 * 512), grain("500T", stops, 12.15)
     for layer in range(3):
-        mean = fine[layer].reshape(768, 3, 768, 3).mean((1, 3))
+        mean = fine[layer].reshape(512, 3, 512, 3).mean((1, 3))
         want = float(stock.sigma48_at(layer, 0.18 * 2.0**stops)) * pixel_ratio(stock.cloud_um[layer], 12.15)
         assert mean.std() == pytest.approx(want, rel=0.015)
         assert mean.std() == pytest.approx(native[layer].std(), rel=0.02)
