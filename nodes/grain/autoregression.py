@@ -254,41 +254,33 @@ class Fit:
     cr: Filter | None
 
 
-def fit(y: Target, cb: Target | None, cr: Target | None, halved: bool) -> Fit:
-    """Fit the three planes.
-
-    Parameters
-    ----------
-    y, cb, cr:
-        What is wanted; chroma at its own resolution, both or none.
-    halved:
-        Chroma has half the pixels along either axis (4:2:0).
-    """
+def fit(y: Target, cb: Target | None, cr: Target | None) -> Fit:
+    """Fit the three planes; chroma, both or none, at half the resolution along either axis (4:2:0)."""
     targets = [plane for plane in (y, cb, cr) if plane is not None]
     best: tuple[float, int, int, list[Floats]] | None = None
     for lag in range(MOST_LAG + 1):
-        worst, shift, whole = _whole_numbers(targets, halved, lag)
+        worst, shift, whole = _whole_numbers(targets, lag)
         if best is None or worst < 0.9 * best[0]:
             best = worst, lag, shift, whole
         if best[0] < _CLOSE:
             break
     assert best is not None
     _, lag, shift, whole = best
-    found = _tried(targets, whole, halved, lag, shift)
+    found = _tried(targets, whole, lag, shift)
     return Fit(lag, shift, found[0], *(found[1:] or (None, None)))
 
 
-def _whole_numbers(targets: list[Target], halved: bool, lag: int) -> tuple[float, int, list[Floats]]:
+def _whole_numbers(targets: list[Target], lag: int) -> tuple[float, int, list[Floats]]:
     """Return the largest difference of an autocorrelation, the shift, and the coefficients of each plane."""
     raw: list[Floats] = []
     for target in targets:
-        raw.append(_solve(target, lag, _luma(raw[0], lag, halved) if raw else None))
+        raw.append(_solve(target, lag, _luma(raw[0], lag) if raw else None))
     most = max((float(np.abs(values).max()) for values in raw if values.size), default=0.0)
     shift = next((s for s in (9, 8, 7) if most * (1 << s) <= 126), 6)
     whole: list[Floats] = []
     worst = 0.0
     for target, values in zip(targets, raw, strict=True):
-        luma = _luma(whole[0] / (1 << shift), lag, halved) if whole else None
+        luma = _luma(whole[0] / (1 << shift), lag) if whole else None
         whole.append(_round(values, lag, shift, target, luma))
         parts = whole[-1] / (1 << shift)
         spectrum, _ = _made(parts[: len(neighbours(lag))], lag, float(parts[-1]) if luma is not None else 0.0, luma)
@@ -296,32 +288,25 @@ def _whole_numbers(targets: list[Target], halved: bool, lag: int) -> tuple[float
     return worst, shift, whole
 
 
-def _tried(targets: list[Target], whole: list[Floats], halved: bool, lag: int, shift: int) -> list[Filter]:
+def _tried(targets: list[Target], whole: list[Floats], lag: int, shift: int) -> list[Filter]:
     """Return the filters with what they make of templates, beginnings and borders included."""
     rng = np.random.default_rng(_SEED)
-    luma_field = run(whole[0] / (1 << shift), lag, rng.standard_normal((_TEMPLATES, _ROWS, _COLUMNS)))
-    filters = [_measured(luma_field[:, 9:, 9:73], None, whole[0], targets[0])]
+    luma = run(whole[0] / (1 << shift), lag, rng.standard_normal((_TEMPLATES, _ROWS, _COLUMNS)))
+    filters = [_measured(luma[:, 9:, 9:73], None, whole[0], targets[0])]
+    # Luma's mean over each pixel of the chroma template; 0 at its border, which is not filtered.
+    inside = luma[:, _PAD:, _PAD:-_PAD]
+    inside = inside.reshape(_TEMPLATES, inside.shape[1] // 2, 2, inside.shape[2] // 2, 2).mean((2, 4))
+    below = np.pad(inside, ((0, 0), (_PAD, 0), (_PAD, _PAD)))
     for target, values in zip(targets[1:], whole[1:], strict=True):
         parts = values / (1 << shift)
-        below = _beneath(luma_field, halved)
         field = run(parts[:-1], lag, rng.standard_normal(below.shape) + parts[-1] * below)
-        used = (slice(None), slice(6, None), slice(6, 38)) if halved else (slice(None), slice(9, None), slice(9, 73))
-        filters.append(_measured(field[used], below[used], values, target))
+        filters.append(_measured(field[:, 6:, 6:38], below[:, 6:, 6:38], values, target))
     return filters
 
 
-def _beneath(luma: Floats, halved: bool) -> Floats:
-    """Return luma's mean over each pixel of the chroma template; 0 at its border, which is not filtered."""
-    inside = luma[:, _PAD:, _PAD:-_PAD]
-    if halved:
-        inside = inside.reshape(len(luma), inside.shape[1] // 2, 2, inside.shape[2] // 2, 2).mean((2, 4))
-    return np.pad(inside, ((0, 0), (_PAD, 0), (_PAD, _PAD)))
-
-
-def _luma(a: Floats, lag: int, halved: bool) -> Floats:
+def _luma(a: Floats, lag: int) -> Floats:
     """Return the spectrum (of rfft2) of luma's mean over a chroma pixel, where white noise of variance 1 goes in."""
-    power = _made(a, lag, 0.0, None)[0]
-    return _half(np.maximum(resampled(_whole(power), 2.0), 1e-9)) if halved else power
+    return _half(np.maximum(resampled(_whole(_made(a, lag, 0.0, None)[0]), 2.0), 1e-9))
 
 
 def _measured(field: Floats, below: Floats | None, whole: Floats, target: Target) -> Filter:

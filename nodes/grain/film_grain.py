@@ -5,15 +5,17 @@ the profile's noise (Gaussian in the profile's domain, channels correlated as me
 clipped where it clips, and what comes out is taken: variances and covariances of Y', Cb and Cr by the luma code, and
 their spectra, chroma at its own resolution. Scaling curves and autoregression are fitted to those.
 
-What the standard cannot hold is said in remarks, with figures: one spectrum for all levels, chroma noise by luma alone
-(a saturated colour gets that of a grey as bright), no correlation of Cb with Cr but through Y.
+With the plate's own colours, the noise at a luma code is the mean over what the plate shows at that code.
+
+What the standard cannot hold is said in remarks, with figures: one spectrum for all levels, noise by luma alone
+(saturated colours of one luma get one noise), no correlation of Cb with Cr but through Y.
 
 Source: AV1 Bitstream & Decoding Process Specification (2019), 7.18.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +40,10 @@ SIGMA = 511.5251 / 16
 NEAR = 0.05
 """Difference of an autocorrelation, or of a correlation, from which it is remarked."""
 _NODES = 9  # of the Gauss-Hermite rule along each channel
+_NODES_OF_COLOURS = 4
+_COLOURS = 4096
+_BLUR = 2.0  # luma codes that colours are gathered over
+_GREY = 4.0  # colours that grey counts for
 _LIGHT = 200.0  # scene-linear light at the end of the levels: nine stops over a white of 0.4
 _STEPS = 192
 _CLOUDS = np.geomspace(0.15, 4.0, 80)  # sigma of dye clouds over the pixel's edge
@@ -46,15 +52,12 @@ _WEAK = 0.5  # codes of 8 bits: what rounding to 8 bits mostly swallows
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the film is encoded in."""
+    """What the film is encoded in: Y'CbCr of video range, 4:2:0 with each chroma pixel in the middle of four."""
 
     name: str
     encode: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
     """Scene-linear working light (3, 1, n) to R'G'B' of the delivery, 0 to 1."""
     matrix: Matrix = "bt709"
-    full_range: bool = False
-    halved_chroma: bool = True
-    """4:2:0; otherwise 4:4:4."""
     ratio: float = 1.0
     """Pixels of the measured plate along a pixel of the delivery."""
 
@@ -65,8 +68,6 @@ class Delivery:
         kr, kg, kb = _LUMA[self.matrix]
         y = kr * red + kg * green + kb * blue
         cb, cr = 0.5 * (blue - y) / (1 - kb), 0.5 * (red - y) / (1 - kr)
-        if self.full_range:
-            return np.stack([255 * y, 128 + 255 * cb, 128 + 255 * cr])
         return np.stack([16 + 219 * y, 128 + 224 * cb, 128 + 224 * cr])
 
 
@@ -84,8 +85,31 @@ class Made:
     filters: Fit
 
 
-def film_grain(profile: Profile, delivery: Delivery) -> Made:
+def palette(pictures: Iterable[npt.NDArray[np.float32]]) -> Floats:
+    """Return the colours of a plate (C, m): means of 4 × 4 pixels, at most 4096, from all over its pictures (C, H, W).
+
+    Those that touch a picture's smallest or largest value are left out: what is clipped is darker or lighter than it
+    seems.
+    """
+    found = []
+    for planes in pictures:
+        height, width = planes.shape[1] // 4, planes.shape[2] // 4
+        blocks = planes[:, : 4 * height, : 4 * width].reshape(-1, height, 4, width, 4).astype(np.float64)
+        finite = np.isfinite(blocks).all((0, 2, 4))
+        known = blocks.transpose(0, 1, 3, 2, 4)[:, finite]
+        if not known.size:
+            continue
+        ends = np.array([known.min((1, 2, 3)), known.max((1, 2, 3))])[..., None, None, None]
+        clipped = ((known == ends).sum((3, 4)) > 1).any((0, 1))
+        found.append(known[:, ~clipped].mean((2, 3)))
+    every = np.concatenate(found, axis=1) if found else np.zeros((3, 0))
+    return every[:, np.linspace(0, every.shape[1] - 1, min(every.shape[1], _COLOURS)).astype(int)]
+
+
+def film_grain(profile: Profile, delivery: Delivery, colours: Floats | None = None) -> Made:
     """Fit AV1's parameters to a profile.
+
+    `colours` are the plate's (`palette`), planes in the profile's order; without them, the plate is taken for grey.
 
     Raises GraphError where the profile holds no grain, or channels that are neither R, G, B nor one alone.
     """
@@ -100,10 +124,11 @@ def film_grain(profile: Profile, delivery: Delivery) -> Made:
             f"a film-grain table takes R, G and B or a single channel, not {', '.join(names)}",
             remedy="Measure the plate's red, green and blue.",
         )
-    seen = _delivered(_Noise(profile), delivery)
+    noise = _Noise(profile)
+    seen = _delivered(noise, delivery, noise.sorted(colours))
     cross, kept = _planes(seen, delivery)
     planes = [_target(cross, plane) for plane in range(3 if seen.colour else 1)]
-    found = fit(planes[0], *(planes[1:] or (None, None)), halved=delivery.halved_chroma)
+    found = fit(planes[0], *(planes[1:] or (None, None)))
     return _parameters(seen, delivery, cross, seen.sigma * kept[:, None], found)
 
 
@@ -112,7 +137,7 @@ class _Noise:
 
     def __init__(self, profile: Profile) -> None:
         names = sorted(profile.channels, key=lambda name: "RGB".find(name.upper()))
-        order = [list(profile.channels).index(name) for name in names]
+        self._order = order = [list(profile.channels).index(name) for name in names]
         self.channels: list[Channel] = [profile.channels[name] for name in names]
         self.coding: Coding = coding(profile.domain)
         if profile.domain == "density":
@@ -127,16 +152,16 @@ class _Noise:
         root = vectors * np.sqrt(np.maximum(values, 1e-6))
         return np.asarray(root / np.linalg.norm(root, axis=1, keepdims=True))
 
-    def sigma(self, levels: Floats) -> Floats:
-        """Return sigma (C, n) at levels of light; beyond the measured ones that of the nearest."""
-        at = self.coding.encode(np.broadcast_to(levels, (len(self.channels), levels.size)))
+    def sorted(self, colours: Floats | None) -> Floats:
+        """Return colours (C, m) with the planes in our order; none for None."""
+        return np.zeros((len(self._order), 0)) if colours is None else colours[self._order]
+
+    def sigma(self, at: Floats) -> Floats:
+        """Return sigma (C, n) at values (C, n) of the domain; beyond the measured ones that of the nearest."""
         rows = []
         for c, channel in enumerate(self.channels):
-            if not channel.curve:
-                rows.append(np.zeros(levels.size))
-                continue
             points = self.coding.encode(np.tile([point.level for point in channel.curve], (len(self.channels), 1)))[c]
-            rows.append(np.interp(at[c], points, [point.sigma for point in channel.curve]))
+            rows.append(np.interp(at[c], points, [p.sigma for p in channel.curve]) if channel.curve else 0 * at[c])
         return np.stack(rows)
 
     def measured(self) -> tuple[float, float]:
@@ -157,7 +182,7 @@ class _Noise:
 def _spectrum(channel: Channel) -> Floats:
     """Return the (N, N) spectrum of mean 1.
 
-    Lags under four pixels are the measured ones; beyond stand those of Gaussian dye clouds and white noise that fit them.
+    Lags under four pixels are the measured ones; beyond stand those of Gaussian dye clouds and white noise that fit.
     """
     white = np.ones((SIDE, SIDE))
     if not channel.autocorrelation:
@@ -180,74 +205,85 @@ def _spectrum(channel: Channel) -> Floats:
 
 @dataclass(frozen=True)
 class _Delivered:
-    """The noise in the delivery, pixel by pixel, at whole luma codes."""
+    """The noise in the delivery, pixel by pixel."""
 
     codes: Floats
+    """(n,) whole luma codes, from black to white."""
     sigma: Floats
     """(3, n) of Y', Cb, Cr, chroma still at full resolution."""
-    shares: Floats
-    """(3, C, n) codes of Y', Cb, Cr for each sigma of a channel."""
-    spectra: Floats
-    """(C, C, N, N) of the channels."""
     inside: npt.NDArray[np.bool_]
     """(n,) where the profile was measured."""
+    shares: Floats
+    """(3, C, m) codes of Y', Cb, Cr for each sigma of a channel, at m samples of the picture that were measured."""
+    spectra: Floats
+    """(C, C, N, N) of the channels."""
     colour: bool
 
 
-def _delivered(noise: _Noise, delivery: Delivery) -> _Delivered:
+def _delivered(noise: _Noise, delivery: Delivery, colours: Floats) -> _Delivered:
     count = len(noise.channels)
     log = Coding("log")
     levels = log.decode(np.linspace(0, float(log.encode([_LIGHT])[0]), _STEPS))
-    node, weight = np.polynomial.hermite_e.hermegauss(_NODES)
+    luma, variance, shares = _encoded(noise, delivery, np.tile(levels, (count, 1)), _NODES)
+    rising = np.concatenate([[True], luma[1:] > np.maximum.accumulate(luma)[:-1] + 1e-6])
+    luma, variance, shares = luma[rising], variance[:, rising], shares[..., rising]
+    codes = np.arange(np.ceil(luma[0] - 1e-3), np.floor(luma[-1] + 1e-3) + 1)
+    variance = np.stack([np.interp(codes, luma, row) for row in variance])
+    shares = shares[..., np.abs(luma[None] - codes[:, None]).argmin(1)]
+    first, last = delivery.codes(np.tile(noise.measured(), (3, 1)))[0] + (-0.5, 0.5)
+    inside = (codes >= first) & (codes <= last)
+    if colours.shape[1]:
+        there, own, slopes = _encoded(noise, delivery, colours, _NODES_OF_COLOURS)
+        near = np.exp(-0.5 * ((there - codes[:, None]) / _BLUR) ** 2)
+        # Where the plate shows next to nothing, grey stands in.
+        variance = (near @ own.T + _GREY * variance.T).T / (near.sum(1) + _GREY)
+        used = slopes[..., (there >= first) & (there <= last)]
+        shares = used if used.shape[2] else shares[..., inside]
+    else:
+        shares = shares[..., inside]
+    return _Delivered(codes, np.sqrt(variance), inside, shares, noise.spectra(), count == 3)
+
+
+def _encoded(noise: _Noise, delivery: Delivery, light: Floats, nodes: int) -> tuple[Floats, Floats, Floats]:
+    """Return luma code (n,), variances of Y', Cb, Cr (3, n) and shares (3, C, n) where light (C, n) has the noise."""
+    count, size = light.shape
+    node, weight = np.polynomial.hermite_e.hermegauss(nodes)
     z = np.stack(np.meshgrid(*[node] * count, indexing="ij")).reshape(count, -1)
     w = np.prod(np.stack(np.meshgrid(*[weight] * count, indexing="ij")).reshape(count, -1), axis=0)
     w /= w.sum()
     mixing = noise.mixing()
-    mean = noise.coding.encode(np.broadcast_to(levels, (count, levels.size)))
-    light = noise.coding.decode(
-        (mean[..., None] + noise.sigma(levels)[..., None] * (mixing @ z)[:, None]).reshape(count, -1)
-    )
-    coded = delivery.codes(np.broadcast_to(light, (3, light.shape[1]))).reshape(3, levels.size, -1)
+    mean = noise.coding.encode(light)
+    noisy = mean[..., None] + noise.sigma(mean)[..., None] * (mixing @ z)[:, None]
+    lit = noise.coding.decode(noisy.reshape(count, -1))
+    coded = delivery.codes(np.broadcast_to(lit, (3, lit.shape[1]))).reshape(3, size, -1)
     off = coded - (coded @ w)[..., None]
-    sigma = np.sqrt(np.square(off) @ w)
-    shares = np.einsum("pnm,m,cm->pcn", off, w, z)
-    shares = np.einsum("pcn,cd->pdn", shares, np.linalg.inv(mixing))
-    luma = delivery.codes(np.broadcast_to(levels, (3, levels.size)))[0]
-    rising = np.concatenate([[True], luma[1:] > np.maximum.accumulate(luma)[:-1] + 1e-6])
-    luma, sigma, shares = luma[rising], sigma[:, rising], shares[..., rising]
-    codes = np.arange(np.ceil(luma[0] - 1e-3), np.floor(luma[-1] + 1e-3) + 1)
-    nearest = np.abs(luma[None] - codes[:, None]).argmin(1)
-    first, last = delivery.codes(np.tile(noise.measured(), (3, 1)))[0]
-    inside = (codes >= first - 0.5) & (codes <= last + 0.5)
-    return _Delivered(
-        codes,
-        np.stack([np.interp(codes, luma, row) for row in sigma]),
-        shares[..., nearest],
-        noise.spectra(),
-        inside,
-        count == 3,
+    # The best straight line through what the encoding does to the noise.
+    independent = (off * w) @ z.T
+    return (
+        delivery.codes(np.broadcast_to(light, (3, size)))[0],
+        np.square(off) @ w,
+        (independent @ np.linalg.inv(mixing)).swapaxes(1, 2),
     )
 
 
 def _planes(seen: _Delivered, delivery: Delivery) -> tuple[Floats, Floats]:
     """Return (3, 3, N, N) cross spectra of Y', Cb, Cr as delivered, and the share of sigma (3,) that is left there.
 
-    In 4:2:0 Y' stands for the mean of the four pixels over a chroma pixel wherever it is crossed with chroma. Spectra
-    are means over the levels that were measured, each counted for one.
+    Y' stands for the mean of the four pixels over a chroma pixel wherever it is crossed with chroma. Spectra
+    are means over the samples, each counted for one.
     """
     own = seen.spectra.mean((2, 3))
     size = np.sqrt(np.maximum(np.einsum("pcn,cd,pdn->pn", seen.shares, own, seen.shares), 1e-12))
-    unit = seen.shares[..., seen.inside] / size[:, None, seen.inside]
+    unit = seen.shares / size[:, None]
     weights = np.einsum("pcn,qdn->pqcd", unit, unit) / unit.shape[2]
     cross = np.einsum("pqcd,cdyx->pqyx", weights, seen.spectra)
     if delivery.ratio != 1:
         cross = np.array([[resampled(part, delivery.ratio) for part in row] for row in cross])
     full = cross[0, 0]
-    if delivery.halved_chroma:
-        cross = np.array([[resampled(part, 2.0) for part in row] for row in cross])
-    kept = np.sqrt(np.array([full.mean(), cross[1, 1].mean(), cross[2, 2].mean()]))
+    cross = np.array([[resampled(part, 2.0) for part in row] for row in cross])
+    kept = np.sqrt(np.maximum([full.mean(), cross[1, 1].mean(), cross[2, 2].mean()], 0))
     # Y' crossed with chroma is halved, Y' by itself is not; what chroma is correlated with is set right here.
-    scale = np.sqrt(cross[[0, 1, 2], [0, 1, 2]].mean((1, 2)))
+    scale = np.sqrt(np.maximum(cross[[0, 1, 2], [0, 1, 2]].mean((1, 2)), 0))
     cross = cross / np.maximum(scale[:, None] * scale[None], 1e-12)[..., None, None]
     cross[0, 0] = full / full.mean()
     return cross, kept
@@ -267,7 +303,9 @@ def _parameters(seen: _Delivered, delivery: Delivery, cross: Floats, sigma: Floa
     remarks = []
     for name, row in zip(("Y", "Cb", "Cr"), needed, strict=False):
         if row.max() * 2**8 > 255.5:
-            remarks.append(f"grain in {name} is held at {255 / 256 / row.max():.0%} of its strength: no table holds more")
+            remarks.append(
+                f"grain in {name} is held at {255 / 256 / row.max():.0%} of its strength: no table holds more"
+            )
     curves = [
         _points(seen.codes, np.minimum(row * 2**shift, 255), most)
         for row, most in zip(needed, (MOST_Y, MOST_CHROMA, MOST_CHROMA), strict=False)
@@ -306,24 +344,28 @@ def _parameters(seen: _Delivered, delivery: Delivery, cross: Floats, sigma: Floa
 
 
 def _points(codes: Floats, wanted: Floats, most: int) -> tuple[tuple[int, int], ...]:
-    """Return the (code, scaling) whose straight lines come nearest: where they are farthest off, a point is added."""
-    whole = np.rint(wanted).astype(int)
+    """Return the (code, scaling) whose straight lines come nearest, in proportion to what is wanted."""
+    weight = 1 / (wanted + 0.2 * wanted.max() + 1e-9)
     at = [0, len(codes) - 1]
     while len(at) < most:
-        off = np.abs(np.interp(codes, codes[at], whole[at]) - wanted)
-        off[at] = 0
-        worst = int(off.argmax())
+        off = np.abs(np.interp(codes, codes[at], wanted[at]) - wanted)
+        worst = int((np.where(off > 0.5, off, 0) * weight).argmax())
         if off[worst] <= 0.5:
             break
         at = sorted([*at, worst])
-    return tuple((int(codes[i]), int(whole[i])) for i in at)
+    lines = np.stack([np.interp(codes, codes[at], row) for row in np.eye(len(at))], axis=1)
+    values = np.linalg.lstsq(lines * weight[:, None], wanted * weight, rcond=None)[0]
+    whole = np.clip(np.rint(values), 0, 255).astype(int)
+    return tuple((int(codes[i]), int(value)) for i, value in zip(at, whole, strict=True))
 
 
 def _remarks(seen: _Delivered, cross: Floats, sigma: Floats, filters: list[Filter]) -> list[str]:
     said = []
     low, high = (int(code) for code in seen.codes[seen.inside][[0, -1]])
     if low > seen.codes[0] + 8 or high < seen.codes[-1] - 8:
-        said.append(f"the plate was measured from luma {low} to {high} (of 255); beyond, grain goes on as it ends there")
+        said.append(
+            f"the plate was measured from luma {low} to {high} (of 255); beyond, grain goes on as it ends there"
+        )
     for name, plane in zip(("Y", "Cb", "Cr"), filters, strict=False):
         if plane.misfit > NEAR:
             said.append(
@@ -340,10 +382,12 @@ def _remarks(seen: _Delivered, cross: Floats, sigma: Floats, filters: list[Filte
         wanted, held = float(cross[1, 2].mean()), filters[1].correlation * filters[2].correlation
         if abs(wanted - held) > NEAR:
             said.append(
-                f"correlation of Cb with Cr is about {held:+.2f} instead of {wanted:+.2f}: the standard holds only what "
-                "both share with Y"
+                f"correlation of Cb with Cr is about {held:+.2f} instead of {wanted:+.2f}: the standard holds only "
+                "what both share with Y"
             )
     typical = float(np.median(sigma[0][seen.inside]))
     if typical < _WEAK:
-        said.append(f"sigma of Y is {typical:.2f} codes of 8 bits: rounding swallows most of it unless 10 bits are coded")
+        said.append(
+            f"sigma of Y is {typical:.2f} codes of 8 bits: rounding swallows most of it unless 10 bits are coded"
+        )
     return said

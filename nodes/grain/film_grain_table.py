@@ -1,15 +1,16 @@
-"""Film-grain tables of AV1: the parameters of the standard's grain synthesis, and the text file encoders take them from.
+"""Film-grain tables of AV1: the parameters of the standard's grain synthesis, and the text file that holds them.
 
 A decoder makes a small template of Gaussian noise, filters it by an autoregression, cuts 32 × 32 blocks out of it at
 random places and adds them, scaled by a curve over the picture's level. The parameters of all that are
-`FilmGrain`; the ranges are those of the AV1 Bitstream & Decoding Process Specification (2019), section 5.9.30 and 6.8.20.
-The text format `filmgrn1` is that of libaom's `aom_dsp/grain_table.c`; SVT-AV1 and rav1e read it too.
+`FilmGrain`; the ranges are those of the AV1 Bitstream & Decoding Process Specification (2019), sections 5.9.30 and
+6.8.20. The text format `filmgrn1` is that of libaom's `aom_dsp/grain_table.c`; SVT-AV1 and rav1e read it too.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +76,7 @@ class FilmGrain(_Part):
             if len(found) != wanted:
                 raise ValueError(f"{name} holds {len(found)} coefficients instead of {wanted}")
         for name, points in (("sY", self.scaling_y), ("sCb", self.scaling_cb), ("sCr", self.scaling_cr)):
-            if any(b[0] <= a[0] for a, b in zip(points, points[1:], strict=False)):
+            if any(b[0] <= a[0] for a, b in pairwise(points)):
                 raise ValueError(f"the levels of {name} do not rise")
         if bool(self.scaling_cb) != bool(self.scaling_cr):
             raise ValueError("sCb and sCr must both hold points, or neither (4:2:0)")
@@ -122,7 +123,8 @@ def table_text(segments: Sequence[Segment]) -> str:
         lines.append(f"\tsY {len(grain.scaling_y)} " + _pairs(grain.scaling_y))
         lines.append(f"\tsCb {len(grain.scaling_cb)}" + _pairs(grain.scaling_cb))
         lines.append(f"\tsCr {len(grain.scaling_cr)}" + _pairs(grain.scaling_cr))
-        lines += ["\t" + _row(*row) for row in (("cY", *grain.ar_y), ("cCb", *grain.ar_cb), ("cCr", *grain.ar_cr))]
+        for tag, values in (("cY", grain.ar_y), ("cCb", grain.ar_cb), ("cCr", grain.ar_cr)):
+            lines.append("\t" + _row(tag, *values))
     return "\n".join(lines) + "\n"
 
 
@@ -142,7 +144,7 @@ def _pairs(points: _Points) -> str:
 
 
 def _in_order(segments: Sequence[Segment]) -> None:
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         if after.start < before.end:
             raise ValueError(f"the segment from {after.start} starts before the one to {before.end} ends")
 

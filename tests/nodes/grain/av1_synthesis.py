@@ -6,6 +6,7 @@ AV1 Bitstream & Decoding Process Specification (2019), 7.18.3; `gaussian_sequenc
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,7 @@ def templates(grain: FilmGrain, seed: int, depth: int, halved: bool) -> Planes:
         random = Random(start)
         if not wanted:
             return [[0] * columns for _ in range(rows)]
-        return [
-            [int(round2(int(GAUSSIAN[random.number(11)]), shift)) for _ in range(columns)] for _ in range(rows)
-        ]
+        return [[int(round2(int(GAUSSIAN[random.number(11)]), shift)) for _ in range(columns)] for _ in range(rows)]
 
     luma = white(73, 82, seed, bool(grain.scaling_y))
     for y in range(3, 73):
@@ -117,7 +116,7 @@ def scaling(points: tuple[tuple[int, int], ...], index: np.ndarray, depth: int) 
         return np.zeros_like(index)
     table = np.zeros(257, np.int64)
     table[: points[0][0]] = points[0][1]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         step = (y1 - y0) * ((65536 + ((x1 - x0) >> 1)) // (x1 - x0))
         for x in range(x1 - x0):
             table[x0 + x] = y0 + ((x * step + 32768) >> 16)
