@@ -118,7 +118,9 @@ def _phases(lag: int) -> npt.NDArray[np.complex128]:
 
 def _response(a: Floats, lag: int) -> npt.NDArray[np.complex128]:
     """Return the filter's transfer function 1 / (1 - A), (N, N / 2 + 1)."""
-    return np.asarray(1 / (1 - np.einsum("k,kyx->yx", a, _phases(lag))))
+    below = 1 - np.einsum("k,kyx->yx", a, _phases(lag))
+    # A root on a frequency itself: no filter that anybody keeps.
+    return np.asarray(1 / np.where(below == 0, 1e-9, below))
 
 
 def _half(spectrum: Floats) -> Floats:
@@ -210,21 +212,27 @@ def _solve(target: Target, lag: int, luma: Floats | None) -> Floats:
     return np.append(a, share)
 
 
-def _cost(whole: Floats, lag: int, shift: int, target: Target, lags: Floats, luma: Floats | None) -> float:
+def _cost(whole: Floats, lag: int, shift: int, target: Target, wanted: Floats, luma: Floats | None) -> float:
+    """Return how far the spectrum is off, squared, and the correlation with luma."""
     values = whole / (1 << shift)
     count = len(neighbours(lag))
     share = float(values[count]) if luma is not None else 0.0
     spectrum, correlation = _made(values[:count], lag, share, luma)
-    found = _lags(spectrum)
-    return float(np.square(found - lags).sum() + 2 * (correlation - target.correlation) ** 2)
+    off = np.square(spectrum / _mean(spectrum) - wanted).mean()
+    return float(off + 2 * (correlation - target.correlation) ** 2)
 
 
 def _round(values: Floats, lag: int, shift: int, target: Target, luma: Floats | None) -> Floats:
     """Return whole coefficients, moved step by step to where the spectrum is nearest."""
     whole = np.clip(np.rint(values * (1 << shift)), -128, 127)
-    lags = target.autocorrelation
+    shrink = 1.0
+    while not _stable(whole[: len(neighbours(lag))] / (1 << shift), lag):
+        # Grain too coarse for the fixed point: a filter that forgets sooner.
+        shrink *= 0.98
+        whole = np.clip(np.rint(values * shrink * (1 << shift)), -128, 127)
+    wanted = _half(target.spectrum / target.spectrum.mean())
     count = len(neighbours(lag))
-    best = _cost(whole, lag, shift, target, lags, luma)
+    best = _cost(whole, lag, shift, target, wanted, luma)
     for _ in range(_SWEEPS):
         last, start = best, whole
         for index in range(len(whole)):
@@ -232,7 +240,7 @@ def _round(values: Floats, lag: int, shift: int, target: Target, luma: Floats | 
                 trial = whole.copy()
                 trial[index] += step
                 if -128 <= trial[index] <= 127:
-                    cost = _cost(trial, lag, shift, target, lags, luma)
+                    cost = _cost(trial, lag, shift, target, wanted, luma)
                     if cost < best:
                         whole, best = trial, cost
                         break

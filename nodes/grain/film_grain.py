@@ -213,6 +213,8 @@ class _Delivered:
     """(3, n) of Y', Cb, Cr, chroma still at full resolution."""
     inside: npt.NDArray[np.bool_]
     """(n,) where the profile was measured."""
+    weight: Floats
+    """(n,) how much of the picture lies at each code, mean 1."""
     shares: Floats
     """(3, C, m) codes of Y', Cb, Cr for each sigma of a channel, at m samples of the picture that were measured."""
     spectra: Floats
@@ -232,16 +234,18 @@ def _delivered(noise: _Noise, delivery: Delivery, colours: Floats) -> _Delivered
     shares = shares[..., np.abs(luma[None] - codes[:, None]).argmin(1)]
     first, last = delivery.codes(np.tile(noise.measured(), (3, 1)))[0] + (-0.5, 0.5)
     inside = (codes >= first) & (codes <= last)
+    weight = np.ones(len(codes))
     if colours.shape[1]:
         there, own, slopes = _encoded(noise, delivery, colours, _NODES_OF_COLOURS)
         near = np.exp(-0.5 * ((there - codes[:, None]) / _BLUR) ** 2)
         # Where the plate shows next to nothing, grey stands in.
         variance = (near @ own.T + _GREY * variance.T).T / (near.sum(1) + _GREY)
+        weight = near.sum(1) + _GREY
         used = slopes[..., (there >= first) & (there <= last)]
         shares = used if used.shape[2] else shares[..., inside]
     else:
         shares = shares[..., inside]
-    return _Delivered(codes, np.sqrt(variance), inside, shares, noise.spectra(), count == 3)
+    return _Delivered(codes, np.sqrt(variance), inside, weight / weight.mean(), shares, noise.spectra(), count == 3)
 
 
 def _encoded(noise: _Noise, delivery: Delivery, light: Floats, nodes: int) -> tuple[Floats, Floats, Floats]:
@@ -307,7 +311,7 @@ def _parameters(seen: _Delivered, delivery: Delivery, cross: Floats, sigma: Floa
                 f"grain in {name} is held at {255 / 256 / row.max():.0%} of its strength: no table holds more"
             )
     curves = [
-        _points(seen.codes, np.minimum(row * 2**shift, 255), most)
+        _points(seen.codes, np.minimum(row * 2**shift, 255), seen.weight, most)
         for row, most in zip(needed, (MOST_Y, MOST_CHROMA, MOST_CHROMA), strict=False)
     ]
     if not any(scaling for _, scaling in curves[0]):
@@ -343,9 +347,18 @@ def _parameters(seen: _Delivered, delivery: Delivery, cross: Floats, sigma: Floa
     return Made(grain, tuple(remarks), seen.codes, sigma, found)
 
 
-def _points(codes: Floats, wanted: Floats, most: int) -> tuple[tuple[int, int], ...]:
-    """Return the (code, scaling) whose straight lines come nearest, in proportion to what is wanted."""
-    weight = 1 / (wanted + 0.2 * wanted.max() + 1e-9)
+def _points(codes: Floats, wanted: Floats, weight: Floats, most: int) -> tuple[tuple[int, int], ...]:
+    """Return the (code, scaling) whose straight lines come nearest, in proportion to what is wanted.
+
+    `weight` (n,) is how much each code counts. Points are added where the lines are farthest off, then moved.
+    """
+    weight = np.sqrt(weight) / (wanted + 0.05 * wanted.max() + 1e-9)
+
+    def solved(at: list[int]) -> tuple[Floats, float]:
+        lines = np.stack([np.interp(codes, codes[at], row) for row in np.eye(len(at))], axis=1) * weight[:, None]
+        values: Floats = np.asarray(np.linalg.lstsq(lines, wanted * weight, rcond=None)[0], np.float64)
+        return values, float(np.square(lines @ values - wanted * weight).sum())
+
     at = [0, len(codes) - 1]
     while len(at) < most:
         off = np.abs(np.interp(codes, codes[at], wanted[at]) - wanted)
@@ -353,8 +366,15 @@ def _points(codes: Floats, wanted: Floats, most: int) -> tuple[tuple[int, int], 
         if off[worst] <= 0.5:
             break
         at = sorted([*at, worst])
-    lines = np.stack([np.interp(codes, codes[at], row) for row in np.eye(len(at))], axis=1)
-    values = np.linalg.lstsq(lines * weight[:, None], wanted * weight, rcond=None)[0]
+    values, least = solved(at)
+    for step in (16, 8, 4, 2, 1):
+        for index in range(1, len(at) - 1):
+            for moved in (at[index] - step, at[index] + step):
+                if at[index - 1] < moved < at[index + 1]:
+                    trial = [*at[:index], moved, *at[index + 1 :]]
+                    found, error = solved(trial)
+                    if error < least:
+                        at, values, least = trial, found, error
     whole = np.clip(np.rint(values), 0, 255).astype(int)
     return tuple((int(codes[i]), int(value)) for i, value in zip(at, whole, strict=True))
 

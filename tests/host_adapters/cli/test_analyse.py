@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from safelight.host_adapters.cli.grain_plot import SIZE, draw, ticks
+from safelight.nodes.grain.film_grain_table import FOREVER, parse_table
 from safelight.nodes.grain.profile import load_profile
 from tests.host_adapters.cli.conftest import Safelight
 
@@ -84,6 +85,12 @@ def test_a_clean_plate_says_so(safelight: Safelight, scan: Path) -> None:
         (["a/f.####.exr", "--patch", "1,2,x,4"], "no area"),
         (["a/f.####.exr", "--patch", "0,0,999,99"], "does not lie in the picture"),
         (["a/f.####.exr", "--stock", "501T"], "no film stock"),
+        (["a/f.####.exr", "--film-grain-table", "no/g.tbl"], "the folder is not there"),
+        (["a/f.####.exr", "--film-grain-table", "g.tbl", "--delivery", "sRGBB"], "no colour space 'sRGBB'"),
+        (["a/f.####.exr", "--film-grain-table", "g.tbl", "--delivery-matrix", "bt708"], "Did you mean 'bt709'"),
+        (["a/f.####.exr", "--delivery-width", "100"], "Name one: --film-grain-table"),
+        (["p.json", "--pitch", "6"], "a saved profile is not measured again"),
+        (["p.json"], "the grain profile cannot be read"),
     ],
 )
 def test_wrong_use_is_one_line(safelight: Safelight, scan: Path, arguments: list[str], says: str) -> None:
@@ -103,3 +110,35 @@ def test_the_plot_of_nothing_is_drawn(safelight: Safelight, scan: Path) -> None:
     done = safelight("analyse", "clean/f.0001.exr", "--profile", "c.json", cwd=scan)
     assert done.returncode == 0, done.stderr
     assert draw(load_profile(scan / "c.json"), "clean").size == SIZE
+
+
+def test_film_grain_table(safelight: Safelight, scan: Path) -> None:
+    done = safelight(
+        "analyse", "a/f.####.exr", "--json", "--film-grain-table", "g.tbl", "--profile", "p.json", cwd=scan
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)["film_grain_table"]
+    (segment,) = parse_table((scan / "g.tbl").read_text())
+    assert (segment.start, segment.end, segment.apply) == (0, FOREVER, True)
+    assert segment.grain is not None and segment.grain.model_dump(mode="json") == made["parameters"]
+    # White noise of 4 %: no autoregression, and 4 % of light is 4 % over 2.4 of sRGB's code near mid-grey.
+    assert segment.grain.ar_coeff_lag == 0 or max(map(abs, segment.grain.ar_y)) < 4
+    sigma = dict(zip(made["luma"], made["sigma"]["Y"], strict=True))
+    grey = 16 + 219 * (1.055 * 0.18 ** (1 / 2.4) - 0.055)
+    slope = 219 * 1.055 / 2.4 * 0.18 ** (1 / 2.4)
+    of_three = (0.2126**2 + 0.7152**2 + 0.0722**2) ** 0.5
+    assert sigma[round(grey)] == pytest.approx(0.04 * slope * of_three, rel=0.15)
+    done = safelight(
+        "analyse", "p.json", "--film-grain-table", "h.tbl", "--delivery", "Rec.1886 Rec.709 - Display",
+        "--delivery-width", 128, cwd=scan,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "film-grain table for Rec.1886 Rec.709 - Display, bt709" in done.stdout
+    assert "note: the plate was measured from luma" in done.stdout and "wrote h.tbl" in done.stderr
+    assert parse_table((scan / "h.tbl").read_text())[0].grain != segment.grain
+
+
+def test_no_grain_is_no_table(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--film-grain-table", "c.tbl", cwd=scan)
+    assert done.returncode == 2 and "there is nothing to put into a film-grain table" in done.stderr
+    assert not (scan / "c.tbl").exists()
