@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from safelight.colour.config import config_for
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.node import Settings
-from safelight.nodes.grain.film_grain import Delivery, film_grain, palette
+from safelight.nodes.grain.film_grain import Delivery, Made, film_grain, palette
 from safelight.nodes.grain.profile import Channel, PlateFacts, Point, Profile
 from safelight.nodes.grain.spectrum import pixel_overlaps
 from tests.nodes.grain.av1_synthesis import add_grain
@@ -54,6 +55,12 @@ def profile(sigma: float = 0.15, pitch: float = 6.0, names: str = "RGB", **other
     return Profile(**(fields | other))
 
 
+@cache
+def plain() -> Made:
+    """Make the film grain of the profile as it is."""
+    return film_grain(profile(), Delivery("sRGB", srgb))
+
+
 def truth(sigma: float, light: np.ndarray, correlation: list[list[float]]) -> np.ndarray:
     """Variances of Y, Cb, Cr in 8-bit codes at one colour, chroma 4:2:0, by Monte Carlo."""
     rng = np.random.default_rng(4)
@@ -72,7 +79,7 @@ def truth(sigma: float, light: np.ndarray, correlation: list[list[float]]) -> np
 
 @pytest.mark.parametrize("stops", [-3.0, 0.0, 1.5])
 def test_sigma_in_the_delivery_is_that_of_the_encoded_grain(stops: float) -> None:
-    made = film_grain(profile(), Delivery("sRGB", srgb))
+    made = plain()
     light = np.full(3, 0.18 * 2.0**stops)
     code = 16 + 219 * float(srgb(light)[0])
     found = np.array([np.interp(code, made.codes, row) for row in made.sigma]) ** 2
@@ -89,7 +96,7 @@ def test_with_the_plates_colours_sigma_is_theirs() -> None:
     found = np.array([np.interp(code, made.codes, row) for row in made.sigma]) ** 2
     wanted = truth(0.15, orange, CORRELATED)
     np.testing.assert_allclose(found, wanted, rtol=0.08)
-    grey = film_grain(profile(), Delivery("sRGB", srgb))
+    grey = plain()
     assert abs(np.interp(code, grey.codes, grey.sigma[1]) ** 2 / wanted[1] - 1) > 0.2
 
 
@@ -121,7 +128,7 @@ def test_a_decoder_makes_the_grain_that_was_asked_for(pitch: float, depth: int) 
 
 
 def test_a_smaller_delivery_has_less_and_finer_grain() -> None:
-    full, half = (film_grain(profile(), Delivery("sRGB", srgb, ratio=ratio)) for ratio in (1.0, 2.0))
+    full, half = plain(), film_grain(profile(), Delivery("sRGB", srgb, ratio=2.0))
     native = film_grain(profile(pitch=12.0), Delivery("sRGB", srgb))
     line = pixel_overlaps(3.0, 6.0, 1)
     kept = ((line[0] + line[1]) / (2 * line[0])) ** 2
@@ -140,7 +147,7 @@ def test_one_channel_has_no_chroma() -> None:
 def test_channels_in_any_order_are_the_same() -> None:
     order = [2, 0, 1]
     shuffled = profile(names="BRG", correlation=np.array(CORRELATED)[np.ix_(order, order)].tolist())
-    assert film_grain(shuffled, Delivery("sRGB", srgb)).grain == film_grain(profile(), Delivery("sRGB", srgb)).grain
+    assert film_grain(shuffled, Delivery("sRGB", srgb)).grain == plain().grain
 
 
 def test_a_view_of_the_config_is_a_delivery() -> None:
@@ -167,7 +174,7 @@ def test_what_the_table_cannot_hold_is_remarked(sigma: float, pitch: float, says
 
 
 def test_correlation_of_cb_with_cr_is_remarked_where_it_is_lost() -> None:
-    made = film_grain(profile(), Delivery("sRGB", srgb))
+    made = plain()
     assert any("correlation of Cb with Cr is about" in remark for remark in made.remarks)
 
 
