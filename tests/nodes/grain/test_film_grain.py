@@ -15,6 +15,7 @@ from safelight.graph.node import Settings
 from safelight.nodes.grain.film_grain import Delivery, Made, film_grain, palette
 from safelight.nodes.grain.profile import Channel, PlateFacts, Point, Profile
 from safelight.nodes.grain.spectrum import pixel_overlaps
+from safelight.nodes.grain.stock import load_stock
 from tests.nodes.grain.av1_synthesis import add_grain
 
 CORRELATED = [[1.0, 0.3, 0.1], [0.3, 1.0, 0.4], [0.1, 0.4, 1.0]]
@@ -200,3 +201,18 @@ def test_the_palette_leaves_out_what_is_clipped_or_not_finite() -> None:
     assert found.shape == (3, 8 * 10 - 4 - 1) and np.isfinite(found).all()
     assert palette([]).shape == (3, 0)
     assert palette([rng.uniform(0, 1, (3, 800, 800)).astype(np.float32)]).shape == (3, 4096)
+
+
+def test_grain_measured_in_density_goes_through_the_stocks_curves() -> None:
+    made = film_grain(
+        profile(0.01, domain="density", stock="500T", correlation=np.eye(3).tolist()), Delivery("sRGB", srgb)
+    )
+    luma = np.array([0.2126, 0.7152, 0.0722])
+    slopes = []
+    for curve in load_stock("500T").curves:
+        density = float(curve.net(np.array(0.18)))
+        low, high = (srgb(curve.exposure_of_net(np.array([density + d])))[0] for d in (-1e-4, 1e-4))
+        slopes.append(219 * (high - low) / 2e-4)
+    code = 16 + 219 * float(srgb(np.array(0.18)))
+    wanted = 0.01 * float(np.sqrt(np.square(luma * slopes).sum()))
+    assert np.interp(code, made.codes, made.sigma[0]) == pytest.approx(wanted, rel=0.03)
