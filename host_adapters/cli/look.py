@@ -21,12 +21,14 @@ from safelight.graph.image import Array, Image, colour_planes
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.host_adapters.cli.demo.page import SCRIPT, STYLE
-from safelight.host_adapters.cli.demo.pictures import GAIN, Bytes, data_uri, difference, view_of
+from safelight.host_adapters.cli.demo.pictures import GAIN, Bytes, difference, view_of
 
 CROP = (160, 120)
 """Width and height of a crop, pixels of the clip."""
 ZOOM = 2
 _GAP = 6
+_STEEP = 8.0
+"""Display codes a pixel beyond which steeper is not more texture: a few hard edges would win over leaves."""
 NAMES = {"a": "before (A)", "b": "after (B)", "difference": f"difference, ×{GAIN:g}"}
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +46,7 @@ class Spot:
 def write_page(
     folder: Path, graph: Graph, frames_a: Sequence[int], frames_b: Sequence[int], totals: Mapping[str, Any], title: str
 ) -> Path:
-    """Write `index.html` and its crops into a folder; return the page's path.
+    """Write `index.html` and its pictures into a folder; return the page's path.
 
     Shown are up to three frames, a quarter, a half and three quarters into the clip, through the colour config's own
     view; the difference B - A in stops about mid-grey, `GAIN` times as large. `totals` is what `compare` says of all
@@ -56,24 +58,27 @@ def write_page(
     pairs = [(frames_a[i], frames_b[i]) for i in sorted({len(frames_a) * part // 4 for part in (1, 2, 3)})]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        uris: dict[str, dict[str, str]] = {}
+        files: dict[str, dict[str, str]] = {}
         figures: list[str] = []
         for frame, other in pairs:
             before, after = _planes(graph, "a", frame), _planes(graph, "b", other)
             last = frames_b[frames_b.index(other) - 1] if other != frames_b[0] else None
             seen = {"a": view(before), "b": view(after), "difference": difference(after, before)}
-            uris[str(frame)] = {step: data_uri(pixels) for step, pixels in seen.items()}
+            named = {step: f"{frame}_{step}.jpg" for step in seen}
+            for step, pixels in seen.items():
+                _save(Pillow.fromarray(pixels), folder / named[step], format="JPEG", quality=94, subsampling=0)
+            files[str(frame)] = named
             previous = view(_planes(graph, "b", last)) if last is not None else None
             for spot in spots(seen["a"], seen["b"], previous):
                 name = f"{frame}_{spot.name}.webp"
-                _save(strip(seen, spot.region), folder / name)
+                _save(strip(seen, spot.region), folder / name, format="WEBP", lossless=True, quality=100, method=4)
                 at = f"frame {frame}, {spot.why}, from ({spot.region.x0}, {spot.region.y0})"
                 figures.append(
                     f'<figure class="graph"><figcaption>{escape(at)}: {", ".join(NAMES.values())}</figcaption>'
                     f'<img src="{name}" alt="{escape(at)}"></figure>'
                 )
         target = folder / "index.html"
-        target.write_text(_page(title, uris, figures, totals, view_name), encoding="utf-8")
+        target.write_text(_page(title, files, figures, totals, view_name), encoding="utf-8")
     except OSError as error:
         raise GraphError(
             f"the page cannot be written: {error.strerror}", file=folder, remedy="Name a folder that can be made."
@@ -95,7 +100,7 @@ def spots(before: Bytes, after: Bytes, previous: Bytes | None) -> list[Spot]:
     slope = np.hypot(*np.gradient(calm))
     coarse = np.abs(gaussian_filter(grey - was, 3.0))
     middle = np.exp(-(((gaussian_filter(grey, 8.0) - 128) / 70) ** 2))
-    wanted: list[tuple[str, str, Floats]] = [("detail", "most texture", slope)]
+    wanted: list[tuple[str, str, Floats]] = [("detail", "most texture", np.minimum(slope, _STEEP))]
     if previous is not None and previous.shape == after.shape:
         moved = np.abs(calm - gaussian_filter(previous.astype(np.float64).mean(2), 1.0))
         wanted.append(("motion", "most motion", moved))
@@ -143,11 +148,11 @@ def _planes(graph: Graph, node: str, frame: int) -> Array:
     return np.ascontiguousarray(np.repeat(whole, 3, axis=0) if len(whole) == 1 else whole[:3])
 
 
-def _save(picture: Pillow.Image, path: Path) -> None:
-    """Write a lossless WebP under its name only when it is complete."""
+def _save(picture: Pillow.Image, path: Path, **settings: Any) -> None:
+    """Write a picture under its name only when it is complete."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        picture.save(temporary, format="WEBP", lossless=True, quality=100, method=4)
+        picture.save(temporary, **settings)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -155,15 +160,15 @@ def _save(picture: Pillow.Image, path: Path) -> None:
 
 def _page(
     title: str,
-    uris: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Mapping[str, str]],
     figures: Sequence[str],
     totals: Mapping[str, Any],
     view: str,
 ) -> str:
     steps = "".join(f'<option value="{step}">{escape(name)}</option>' for step, name in NAMES.items())
     right = steps.replace('value="b"', 'value="b" selected')
-    frames = "".join(f"<option>{escape(frame)}</option>" for frame in uris)
-    data = json.dumps(uris).replace("</", "<\\/")
+    frames = "".join(f"<option>{escape(frame)}</option>" for frame in files)
+    data = json.dumps(files).replace("</", "<\\/")
     said = ", ".join(
         f"{name} {totals[key]:{form}}"
         for key, name, form in (("psnr_db", "PSNR dB", ".2f"), ("ssim", "SSIM", ".4f"), ("flicker", "flicker", ".2e"))
