@@ -113,3 +113,13 @@ def _ring_means(power: Floats, radius: Floats) -> Floats:
     ring = np.minimum((radius * 2 * BINS).astype(int), BINS)
     count = np.bincount(ring.ravel(), minlength=BINS + 1)[:BINS]
     return np.asarray(np.bincount(ring.ravel(), power.ravel(), minlength=BINS + 1)[:BINS] / np.maximum(count, 1))
+
+
+def worst(errors: Floats) -> float:
+    """Return the largest of relative errors, in percent."""
+    return 100 * float(np.abs(errors).max())
+
+
+def percent(values: Floats) -> str:
+    """Write relative errors for a person."""
+    return " ".join(f"{value:+.0%}" for value in values)

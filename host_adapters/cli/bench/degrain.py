@@ -40,7 +40,7 @@ from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.stock import load_stock
 
 SIGMA = 12
-RADIUS = 2
+RADIUS, WIDER = 2, 3
 GAIN, FILM_GAIN = "≥ 2.5", "≥ 6"
 STRONG = ("nlmeans", "dctdnoiz", "bm3d", "fftdnoiz")
 """Filters that are tried on film grain: the others stay 1 to 8 dB behind these on white noise."""
@@ -112,6 +112,7 @@ def _clip(name: str, clean: Codes, peers: Sequence[Peer], tally: _Tally, quick: 
     middle = range(min(RADIUS, at), max(len(clean) - RADIUS, at + 1))
     made = {i: as_codes(first.made[i]) for i in middle}
     ours = float(np.mean([psnr(made[i], clean[i]) for i in middle]))
+    wider = degrain(images, params.model_copy(update={"radius": WIDER}))
     plain = float(np.mean([psnr(given[i], clean[i]) for i in middle]))
     tally.noisy.append(plain)
     tally.ours.append(ours)
@@ -142,6 +143,10 @@ def _clip(name: str, clean: Codes, peers: Sequence[Peer], tally: _Tally, quick: 
     mine, theirs_time = first.seconds, _cost(texts[best.name], given[at - best.reach : at + best.reach + 1])
     note = f"{best.name}'s: {theirs_time[1] * 1e3:.0f} ms a frame"
     yield Row(f"{name}: processor time over the best filter's", mine[1] / theirs_time[1], "×", note=note)
+    more = gains[best.name] + psnr(as_codes(wider.made[at]), clean[at]) - psnr(made[at], clean[at])
+    tally.gain(f"the best filter, radius {WIDER}", more)
+    note = f"{wider.seconds[1] / first.seconds[1]:.2f} × the processor time of radius {RADIUS}"
+    yield Row(f"{name}: gain over the best filter, radius {WIDER}", more, "dB", GAIN, note)
     if "nlmeans" in texts:
         wall, processor = _against(texts["nlmeans"], given, images, params, 1 if quick else 3)
         tally.times.append(np.array([wall, processor]))
@@ -184,7 +189,7 @@ def _analysis(images: Mapping[int, Image], params: DegrainParams) -> Mapping[str
 
 def _film(peers: Sequence[Peer], quick: bool) -> Iterator[Row]:
     """Grain of 5219 and 5207 at the pitch of a 2K and a 4K scan, on clips that stand still and that move."""
-    h, w = (96, 160) if quick else (360, 640)
+    h, w = (96, 160) if quick else (288, 512)
     moving = plate(5, h, w)
     clips: list[tuple[str, npt.NDArray[np.float32] | None]] = [
         ("Plate", np.stack([moving[i].data for i in range(5)])),
@@ -281,7 +286,7 @@ def _speed(beside: bool, quick: bool) -> Iterator[Row]:
             if beside and (h, w) == sizes[1]:
                 theirs.append(_cost("format=yuv444p,nlmeans=s=4:p=5:r=7", display(images)[:3]))
         seconds = np.median(mine, axis=0)
-        nanoseconds[h, w] = seconds / (h * w) * 1e9
+        nanoseconds[h, w] = np.min(mine, axis=0) / (h * w) * 1e9
         yield Row(f"{w}x{h}: Degrain ±{RADIUS}", seconds[0] * 1e3, "ms", note="float RGB, 500T at 4K; a frame")
         yield Row(f"{w}x{h}: processor time a pixel", nanoseconds[h, w][1], "ns", note=f"{THREADS} threads together")
         if theirs:
@@ -294,7 +299,7 @@ def _speed(beside: bool, quick: bool) -> Iterator[Row]:
     yield Row("time a pixel over sizes", most[1] / least[1], "×", "≤ 1.25", note)
     work, traffic = operations()
     peak, bandwidth = machine_limits(quick)
-    per_pixel = nanoseconds[sizes[1]][0] * 1e-9
+    per_pixel = nanoseconds[sizes[1]][0] * 1e-9  # of the run that was disturbed least
     yield Row("operations a pixel", work, "", note=f"on floats, counted for radius {RADIUS}")
     yield Row("bytes a pixel", traffic, "B", note="least traffic to memory, counted")
     yield Row("operations reached", work / per_pixel / 1e9, "Gop/s", note=f"at {sizes[1][1]}x{sizes[1][0]}")

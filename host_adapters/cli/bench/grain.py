@@ -16,7 +16,7 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.region import Region
 from safelight.host_adapters.cli.bench._clips import from_log_codes, log_codes, plate
 from safelight.host_adapters.cli.bench._ffmpeg import Filter, ffmpeg, filters
-from safelight.host_adapters.cli.bench._known import Floats, Known, Light
+from safelight.host_adapters.cli.bench._known import Floats, Known, Light, percent, worst
 from safelight.host_adapters.cli.bench._peers import THREADS, search
 from safelight.host_adapters.cli.bench._shot import degrain, regrained
 from safelight.host_adapters.cli.bench.table import Row
@@ -54,8 +54,8 @@ def _laid_in(quick: bool) -> Iterator[Row]:
         for scan, pitch in PITCHES.items():
             found = _reading_errors(name, pitch, 120 if quick else 320)
             errors += found.ravel().tolist()
-            worst = tuple(int(i) for i in np.unravel_index(np.abs(found).argmax(), found.shape))
-            where = f"worst: {LAYERS[worst[1]]} at {(0, *STOPS)[worst[0]]:+d} stops"
+            stop, layer = (int(i) for i in np.unravel_index(np.abs(found).argmax(), found.shape))
+            where = f"worst: {LAYERS[layer]} at {(0, *STOPS)[stop]:+d} stops"
             label = f"{name} at {scan}: 48 µm reading"
             yield Row(f"{label}, worst error", 100 * float(np.abs(found).max()), "%", "≤ 2", where)
             yield Row(f"{label}, median error", 100 * float(np.median(np.abs(found))), "%")
@@ -166,28 +166,20 @@ def _judged(label: str, known: Known, made: Sequence[Light], frames: Sequence[in
     """Say how much of what was taken is grain."""
     taken = [known.units(known.grained[i].data, picture, i) for i, picture in zip(frames, made, strict=True)]
     errors = known.ring_errors(taken)
-    note = f"rings, mean of layers: {_percent(errors.mean(0))}"
-    yield Row(f"{label}: spectrum, worst ring", _worst(errors), "%", "≤ 10" if ours else "", note)
+    note = f"rings, mean of layers: {percent(errors.mean(0))}"
+    yield Row(f"{label}: spectrum, worst ring", worst(errors), "%", "≤ 10" if ours else "", note)
     edges = known.edges(taken, frames)
     note = ", ".join(f"{name} {value:+.4f}" for name, value in zip(LAYERS, edges, strict=True))
     yield Row(f"{label}: correlation with edges", float(np.abs(edges).max()), "", "< 0.02" if ours else "", note)
 
 
-def _worst(errors: Floats) -> float:
-    return 100 * float(np.abs(errors).max())
-
-
-def _percent(values: Floats) -> str:
-    return " ".join(f"{value:+.0%}" for value in values)
-
-
 def _like(label: str, known: Known, fields: Sequence[Floats]) -> Iterator[Row]:
     """Say how near fields are to the model's grain."""
     readings = known.readings(fields) - 1
-    yield Row(f"{label}: 48 µm reading", _worst(readings), "%", "≤ 5", f"R, G, B: {_percent(readings)}")
+    yield Row(f"{label}: 48 µm reading", worst(readings), "%", "≤ 5", f"R, G, B: {percent(readings)}")
     errors = known.ring_errors(fields)
-    note = f"rings, mean of layers: {_percent(errors.mean(0))}"
-    yield Row(f"{label}: spectrum, worst ring", _worst(errors), "%", "≤ 10", note)
+    note = f"rings, mean of layers: {percent(errors.mean(0))}"
+    yield Row(f"{label}: spectrum, worst ring", worst(errors), "%", "≤ 10", note)
 
 
 # --- GrainAnalyse ------------------------------------------------------------------------------------------------
@@ -226,11 +218,11 @@ def _analysed(quick: bool) -> Iterator[Row]:
             continue
         count = f"{len(sigma)} levels from -4 to +4 stops"
         yield Row(f"{label}: sigma, median error", 100 * float(np.median(np.abs(sigma))), "%", note=count)
-        yield Row(f"{label}: sigma, worst error", _worst(np.array(sigma)), "%", note=count)
+        yield Row(f"{label}: sigma, worst error", worst(np.array(sigma)), "%", note=count)
         errors = np.array(rings)
-        note = f"rings, mean of layers: {_percent(errors.mean(0))}"
+        note = f"rings, mean of layers: {percent(errors.mean(0))}"
         yield Row(f"{label}: spectrum, median error", 100 * float(np.median(np.abs(errors))), "%")
-        yield Row(f"{label}: spectrum, worst ring", _worst(errors), "%", note=note)
+        yield Row(f"{label}: spectrum, worst ring", worst(errors), "%", note=note)
         off = np.abs(np.asarray(profile.correlation) - np.eye(3)).max()
         yield Row(f"{label}: correlation, worst error", float(off), "", note="the layers' grain is independent")
 
