@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from safelight.graph.image import Image
 from safelight.host_adapters.cli.bench._shot import regrained
@@ -20,6 +20,7 @@ from safelight.nodes.measure.microdensitometer import Microdensitometer
 
 Floats = npt.NDArray[np.float64]
 Light = npt.NDArray[np.float32]
+_CALM = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +72,34 @@ class Known:
         found = np.mean([[ring_power(plane) for plane in field] for field in fields], axis=0)
         return np.asarray(found / np.stack([self.rings(layer) for layer in range(3)]) - 1)
 
-    def readings(self, fields: Sequence[Floats]) -> Floats:
-        """Return (3,): what a 48 µm disc reads on fields in grain's units, over what it should."""
+    def readings(self, fields: Sequence[Floats], flat: Sequence[int] | None = None) -> Floats:
+        """Return (3,): what a 48 µm disc reads on fields in grain's units, over what it should.
+
+        With `flat`, the fields' frames, only where the clean density varies by less than 0.4 of the grain's
+        sigma (standard deviation) in a square three times as wide as the disc.
+        """
         meter = Microdensitometer(self.pitch)
+        size = meter.weights.shape[0]
+        step = max(1, size // 2)
         ratios = []
         for layer in range(3):
             cloud = self.stock.cloud_um[layer]
-            step = max(1, meter.weights.shape[0] // 2)
-            power = np.mean([meter.sigma(field[layer], cloud, step) ** 2 for field in fields])
-            ratios.append(np.sqrt(power) * pixel_ratio(cloud, self.pitch))
+            values = []
+            for index, field in enumerate(fields):
+                found = meter.readings(field[layer], step)
+                if flat is not None:
+                    busy = self._variation(flat[index], layer, 3 * size)[size // 2 :: step, size // 2 :: step]
+                    found = found[busy[: found.shape[0], : found.shape[1]] < _CALM]
+                values.append(found.ravel())
+            sigma = np.std(np.concatenate(values), ddof=1) / meter.kappa(cloud)
+            ratios.append(sigma * pixel_ratio(cloud, self.pitch))
         return np.array(ratios)
+
+    def _variation(self, frame: int, layer: int, size: int) -> Floats:
+        """Return the clean density's standard deviation in squares about each pixel, over the grain's sigma."""
+        density = self.film.encode(self.clean[frame])[layer]
+        variance = uniform_filter(density**2, size) - uniform_filter(density, size) ** 2
+        return np.asarray(np.sqrt(np.maximum(variance, 0)) / self.sigma(frame)[layer])
 
     def edges(self, taken: Sequence[Floats], frames: Sequence[int]) -> Floats:
         """Return (3,): correlation of taken fields, in grain's units, with what is fine in the clean density.
