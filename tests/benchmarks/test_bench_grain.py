@@ -20,6 +20,9 @@ def test_quick_run() -> None:
     assert rows["500T at 4K: Degrain, then Regrain: 48 µm reading"].value < 30
     assert rows["GrainAnalyse, 500T at 4K: sigma, median error"].value < 10
     assert rows["film share, worst error"].value < 20
+    if "match to 500T at 4K: sigma curve, worst error" in rows:
+        assert rows["match to 500T at 4K: sigma curve, worst error"].value < 30
+        assert rows["match to 500T at 4K: 48 µm reading, by the stock's table"].value < 10
 
 
 @pytest.fixture(scope="module")

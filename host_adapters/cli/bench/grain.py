@@ -14,9 +14,11 @@ from safelight.colour.density import Curve
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
 from safelight.graph.region import Region
+from safelight.graph.registry import default_registry
 from safelight.host_adapters.cli.bench._clips import from_log_codes, log_codes, plate
 from safelight.host_adapters.cli.bench._ffmpeg import Filter, ffmpeg, filters
 from safelight.host_adapters.cli.bench._known import Floats, Known, Light, percent, worst
+from safelight.host_adapters.cli.bench._match import matched
 from safelight.host_adapters.cli.bench._peers import THREADS, search
 from safelight.host_adapters.cli.bench._shot import degrain, regrained
 from safelight.host_adapters.cli.bench.table import Row
@@ -41,6 +43,9 @@ def run(*, quick: bool) -> list[Row]:
     rows += _taken(quick)
     rows += _analysed(quick)
     rows += _shares(quick)
+    if "GrainMatch" in default_registry():
+        for name, scan in (("500T", "4K"),) if quick else (("500T", "4K"), ("250D", "2K")):
+            rows += matched(name, scan, PITCHES[scan], quick)
     return rows
 
 
@@ -232,7 +237,7 @@ def _analysed(quick: bool) -> Iterator[Row]:
 
 def _shares(quick: bool) -> Iterator[Row]:
     """Mix grain and white noise on the Plate, of one sigma together, and ask for the film's share."""
-    clean = plate(*((4, 360, 640) if quick else (4, 540, 960)))
+    clean = plate(*((2, 270, 480) if quick else (4, 540, 960)))
     known = Known(np.stack([clean[i].data for i in sorted(clean)]), "500T", PITCHES["4K"])
     rng = np.random.default_rng(3)
     errors = []
