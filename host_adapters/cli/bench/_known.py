@@ -101,22 +101,26 @@ class Known:
         variance = uniform_filter(density**2, size) - uniform_filter(density, size) ** 2
         return np.asarray(np.sqrt(np.maximum(variance, 0)) / self.sigma(frame)[layer])
 
-    def edges(self, taken: Sequence[Floats], frames: Sequence[int]) -> Floats:
-        """Return (3,): correlation of taken fields, in grain's units, with what is fine in the clean density.
+    def edges(self, taken: Sequence[Floats], frames: Sequence[int]) -> tuple[Floats, Floats]:
+        """Return (3,) twice: correlation of taken fields, in grain's units, with the clean density's fine structure,
+        and the larger one with its slopes along x and y.
 
-        Fine is the clean density less its Gaussian mean of 2 pixels, in grain's units too: edges and texture. A taken
-        picture that holds a share of them correlates; grain alone does not, but for 1 / sqrt(pixels).
+        Fine is the clean density less its Gaussian mean of 2 pixels, in grain's units too: what a smear takes. A
+        picture that moves shows in the slopes. Grain alone correlates with neither, but for 1 / sqrt(pixels).
         """
-        out = []
+        fine, slopes = [], []
         for layer in range(3):
-            a, b = [], []
+            a, b, c = [], [], []
             for field, frame in zip(taken, frames, strict=True):
-                density = self.film.encode(self.clean[frame])[layer]
-                fine = (density - gaussian_filter(density, 2.0)) / self.sigma(frame)[layer]
+                density, sigma = self.film.encode(self.clean[frame])[layer], self.sigma(frame)[layer]
                 a.append(field[layer].ravel())
-                b.append(np.clip(fine, -20, 20).ravel())
-            out.append(np.corrcoef(np.concatenate(a), np.concatenate(b))[0, 1])
-        return np.array(out)
+                b.append(np.clip((density - gaussian_filter(density, 2.0)) / sigma, -20, 20).ravel())
+                c.append(np.stack([np.clip(slope / sigma, -20, 20).ravel() for slope in np.gradient(density)]))
+            first = np.concatenate(a)
+            fine.append(np.corrcoef(first, np.concatenate(b))[0, 1])
+            along = [np.corrcoef(first, row)[0, 1] for row in np.concatenate(c, axis=1)]
+            slopes.append(max(along, key=abs))
+        return np.array(fine), np.array(slopes)
 
 
 def ring_power(field: Floats) -> Floats:

@@ -173,9 +173,11 @@ def _judged(label: str, known: Known, made: Sequence[Light], frames: Sequence[in
     errors = known.ring_errors(taken)
     note = f"rings, mean of layers: {percent(errors.mean(0))}"
     yield Row(f"{label}: spectrum, worst ring", worst(errors), "%", "≤ 10" if ours else "", note)
-    edges = known.edges(taken, frames)
-    note = ", ".join(f"{name} {value:+.4f}" for name, value in zip(LAYERS, edges, strict=True))
-    yield Row(f"{label}: correlation with edges", float(np.abs(edges).max()), "", "< 0.02" if ours else "", note)
+    kinds = ("edges and texture", "slopes")
+    for kind, found in zip(kinds, known.edges(taken, frames), strict=True):
+        note = ", ".join(f"{name} {value:+.4f}" for name, value in zip(LAYERS, found, strict=True))
+        target = "< 0.02" if ours else ""
+        yield Row(f"{label}: correlation with {kind}", float(np.abs(found).max()), "", target, note)
 
 
 def _like(label: str, known: Known, fields: Sequence[Floats], frames: Sequence[int]) -> Iterator[Row]:
