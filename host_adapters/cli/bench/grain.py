@@ -43,7 +43,7 @@ def run(*, quick: bool) -> list[Row]:
     rows += _taken(quick)
     rows += _analysed(quick)
     rows += _shares(quick)
-    if "GrainMatch" in default_registry():
+    if "GrainMatch" in list(default_registry()):
         for name, scan in (("500T", "4K"),) if quick else (("500T", "4K"), ("250D", "2K")):
             rows += matched(name, scan, PITCHES[scan], quick)
     return rows
