@@ -59,7 +59,7 @@ def test_check_accepts_and_render_makes_it(safelight: Safelight, folder: Path, n
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
     assert plan["count"] >= 8 and plan["writes"]
-    small = ["--set", "plate.width=160", "--set", "plate.height=90"] if name == "plate.toml" else []
+    small = ["--set", "plate.width=160", "--set", "plate.height=90"] if "Plate" in (folder / name).read_text() else []
     done = safelight("render", folder / name, "--frames", "1003-1004", "--json", *small)
     assert done.returncode == 0, done.stderr
     files = [Path(file) for file in json.loads(done.stdout)["files"]]
