@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft2, rfft2
 
+from safelight.nodes.grain.domain import Coding
+
 Floats = npt.NDArray[np.float64]
 
 SIDE = 16
@@ -57,6 +59,42 @@ def cut(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     rows, columns = h // SIDE, w // SIDE
     blocks = planes[:, : rows * SIDE, : columns * SIDE].reshape(c, rows, SIDE, columns, SIDE)
     return blocks.transpose(1, 3, 0, 2, 4).reshape(rows * columns, c, SIDE, SIDE)
+
+
+def piled_up(planes: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Return the value at which each plane (C, H, W) is clipped below, and above; not a number where it is not.
+
+    A plane is clipped where more pixels have its smallest (or largest) value than have the next one: in noise, also in
+    noise rounded to whole codes, they become fewer towards the ends.
+    """
+    found = np.full((2, len(planes)), np.nan)
+    for c, plane in enumerate(planes):
+        known = plane.ravel()
+        if not np.isfinite(known.sum(dtype=np.float64)):
+            known = known[np.isfinite(known)]
+        for side, (least, beyond) in enumerate(((np.min, np.greater), (np.max, np.less))):
+            if not known.size:
+                continue
+            end = least(known)
+            if (piled := np.count_nonzero(known == end)) > 1:
+                rest = known[beyond(known, end)]
+                following = np.count_nonzero(rest == least(rest)) if rest.size else 0
+                if piled > following:
+                    found[side, c] = end
+    return found[0], found[1]
+
+
+def usable(
+    blocks: npt.NDArray[Any], ends: tuple[Floats, Floats], coding: Coding
+) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+    """Return which blocks (n, C, SIDE, SIDE) are finite and not clipped, their values, and those in the domain."""
+    raw = blocks.astype(np.float64)
+    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(raw).all((1, 2, 3)))
+    for end in ends:
+        if np.isfinite(end).any():
+            good = good & np.asarray(((raw == end[None, :, None, None]).sum((2, 3)) <= 1).all(1))
+    raw[~good] = 0
+    return good, raw, coding.encode(raw.swapaxes(0, 1)).swapaxes(0, 1)
 
 
 def measure(values: Floats, linear: Floats, level: Floats, judge: Floats | None = None) -> Blocks:

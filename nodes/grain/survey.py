@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from safelight.nodes.grain.domain import Coding
 from safelight.nodes.grain.noise import Noise, estimate
-from safelight.nodes.grain.residual import REACH, SIDE, Blocks, autocovariance, broad, cut, measure, spread
+from safelight.nodes.grain.patch import FEWEST
+from safelight.nodes.grain.residual import (
+    REACH,
+    SIDE,
+    Blocks,
+    autocovariance,
+    broad,
+    cut,
+    measure,
+    piled_up,
+    spread,
+    usable,
+)
 from safelight.nodes.grain.spectrum import pixel_overlaps
 
 Floats = npt.NDArray[np.float64]
 
-FEWEST = 6
-"""Blocks that a figure must rest on."""
 _PER_FRAME = 8192  # blocks of a frame, spread evenly: memory does not grow with the picture
 _GREY = 0.18
 _HALF_STOPS = 16  # from mid-grey to either end of the classes of level
@@ -99,11 +108,11 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
             _collect(found, last[1], None, coding)
 
     noise = estimate(watched(), coding)
-    usable = sum(len(part.level) for part in found[False])
+    count_usable = sum(len(part.level) for part in found[False])
     white = np.zeros((count, REACH + 1, REACH + 1))
     white[:, 0, 0] = 1
-    if noise.silent or usable < FEWEST:
-        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), usable)
+    if noise.silent or count_usable < FEWEST:
+        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), count_usable)
     kinds = [_kind(Blocks.join(parts), temporal, noise, coding) for temporal, parts in found.items() if parts]
     correlation = white
     for turn in range(3):  # the spread of blocks' energy follows from the spectrum, which follows from the blocks
@@ -111,7 +120,7 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
             _choose(kind, correlation, turn == 0)
         chosen = _better(kinds, correlation)
         correlation, blocks, channels = _shape(kinds, chosen, correlation)
-    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, usable)
+    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, count_usable)
 
 
 def _collect(
@@ -123,12 +132,12 @@ def _collect(
     """Measure the blocks of a frame, and of its difference from the next."""
     a = cut(first)
     every = max(1, -(-len(a) // _PER_FRAME))
-    good, raw, code = _usable(first, a, every, coding)
+    good, raw, code = usable(a[every // 2 :: every], piled_up(first), coding)
     if second is None or second.shape != first.shape:
         if good.any():
             found[False].append(measure(code[good], raw[good], raw[good].mean((2, 3))))
         return
-    good_b, raw_b, code_b = _usable(second, cut(second), every, coding)
+    good_b, raw_b, code_b = usable(cut(second)[every // 2 :: every], piled_up(second), coding)
     good &= good_b
     if not good.any():
         return
@@ -137,20 +146,6 @@ def _collect(
     half = 0.5**0.5
     level = 0.5 * (raw + raw_b).mean((2, 3))
     found[True].append(measure((code_b - code) * half, (raw_b - raw) * half, level, (code + code_b) * half))
-
-
-def _usable(
-    frame: npt.NDArray[np.float32], blocks: npt.NDArray[Any], every: int, coding: Coding
-) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
-    """Return which blocks are finite and not clipped, their plate values, and those in the domain."""
-    raw = blocks[every // 2 :: every].astype(np.float64)
-    finite = np.isfinite(frame).all(0)
-    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(raw).all((1, 2, 3)))
-    if finite.any():
-        for end in (frame[:, finite].min(1), frame[:, finite].max(1)):
-            good = good & np.asarray(((raw == end[None, :, None, None]).sum((2, 3)) <= 1).all(1))
-    raw[~good] = 0
-    return good, raw, coding.encode(raw.swapaxes(0, 1)).swapaxes(0, 1)
 
 
 def _kind(blocks: Blocks, temporal: bool, noise: Noise, coding: Coding) -> _Kind:
