@@ -202,9 +202,11 @@ class Knowledge:
         names = [clip.channels[plane] for plane in colour_planes(clip.channels)]
 
         def planes() -> Iterable[Any]:
+            area = area_of(self.patch) if self.source == "patch" else None
             for number, image in images:
                 frames.append(number)
-                yield device.download(image).data[list(colour_planes(image.channels))]
+                cropped = image.crop(image.region.intersect(area)) if area else image
+                yield device.download(cropped).data[list(colour_planes(image.channels))]
 
         code = self.coding(clip.channels)
         if self.source == "patch":

@@ -22,6 +22,7 @@ FEWEST = 6
 _MANY = 64  # blocks from which lags that hardly hold anything are trusted
 _NEAR = 4  # lags taken from fewer, from 0 on
 _FAR = 3.0  # standard deviations by which a block's energy may exceed the usual
+_QUARTILE = 0.6745  # standard deviations from the median down to the lower quartile
 _UNEVEN = 1 / 3  # share of blocks that hold more than noise from which the patch is called uneven
 
 
@@ -105,9 +106,10 @@ def measure_patch(planes: npt.NDArray[Any], coding: Coding) -> Measured:
         variance = np.maximum(covariance[:, :1, :1], 1e-30)
         facts = [spread(one) for one in covariance / variance]
         energy = np.diagonal(found.cross, axis1=1, axis2=2)
-        usual = np.median(energy[taken], axis=0)
-        limits = usual * [1 + _FAR * fact.relative for fact in facts]
-        closer = np.asarray((energy <= limits).all(1))
+        wide = np.array([fact.relative for fact in facts])
+        # From the lower quartile, as more than half of a badly drawn patch may hold edges.
+        usual = np.quantile(energy[taken], 0.25, axis=0) / np.maximum(1 - _QUARTILE * wide, 0.3)
+        closer = np.asarray((energy <= usual * (1 + _FAR * wide)).all(1))
         if closer.sum() < FEWEST or (closer == taken).all():
             break
         taken = closer
