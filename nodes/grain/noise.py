@@ -177,8 +177,9 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
         raw = np.stack([_blocks(plane) for plane in frame], axis=1)
         every = -(-len(raw) // _PER_FRAME)
         chosen = raw[number % every :: every] if every > 1 else raw
-        finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(frame).all(axis=0))
-        known = frame[:, finite]
+        known = frame.reshape(len(frame), -1)
+        if not np.isfinite(known.sum(dtype=np.float64)):
+            known = known[:, np.isfinite(known).all(axis=0)]
         if not known.size:
             continue
         ends = (known.min(1)[None, :, None, None], known.max(1)[None, :, None, None])
@@ -187,7 +188,7 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
             ended.append((float(at_ends[0].any(1).mean()), float(at_ends[1].any(1).mean())))
         clipped = [(found.sum((2, 3)) > 1).any(1) for found in at_ends]
         good = np.isfinite(chosen).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
-        planes = coding.encode(chosen[good].swapaxes(0, 1)).swapaxes(0, 1)
+        planes = coding.encode_single(chosen[good].swapaxes(0, 1)).swapaxes(0, 1).astype(np.float64)
         encoded.append(planes)
         equal.append(doubts.equal_neighbours(chosen[good]))
         opposed.append(np.einsum("ij,njyx->niyx", OPPONENT, planes) if planes.shape[1] == 3 else planes)

@@ -99,7 +99,7 @@ def measure_patch(planes: npt.NDArray[Any], coding: Coding) -> Measured:
     if count < FEWEST:
         none = np.zeros((channels, _NEAR, _NEAR))
         return Measured(np.zeros(channels), np.zeros(channels), none, np.eye(channels), 0, 0, len(blocks))
-    found = measure(code[good], raw[good], raw[good].mean((2, 3)))
+    found = measure(code[good], raw[good], raw[good].mean((2, 3), dtype=np.float64))
     taken = np.ones(count, bool)
     for _ in range(3):
         covariance = autocovariance(found.sums[taken].mean(0))

@@ -22,6 +22,7 @@ from scipy.fft import irfft2, rfft2
 from safelight.nodes.grain.domain import Coding
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 
 SIDE = 16
 """Edge of a block, pixels."""
@@ -87,18 +88,19 @@ def piled_up(planes: npt.NDArray[Any]) -> tuple[Floats, Floats]:
 
 def usable(
     blocks: npt.NDArray[Any], ends: tuple[Floats, Floats], coding: Coding
-) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+) -> tuple[npt.NDArray[np.bool_], Singles, Singles]:
     """Return which blocks (n, C, SIDE, SIDE) are finite and not clipped, their values, and those in the domain."""
-    raw = blocks.astype(np.float64)
-    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(raw).all((1, 2, 3)))
+    raw = blocks.astype(np.float32)
+    # A sum that is finite has no part that is not.
+    good: npt.NDArray[np.bool_] = np.isfinite(raw.sum((1, 2, 3), dtype=np.float64))
     for end in ends:
-        if np.isfinite(end).any():
-            good = good & np.asarray(((raw == end[None, :, None, None]).sum((2, 3)) <= 1).all(1))
+        for c in np.flatnonzero(np.isfinite(end)):
+            good = good & ((raw[:, c] == end[c]).sum((1, 2)) <= 1)
     raw[~good] = 0
-    return good, raw, coding.encode(raw.swapaxes(0, 1)).swapaxes(0, 1)
+    return good, raw, coding.encode_single(raw.swapaxes(0, 1)).swapaxes(0, 1)
 
 
-def measure(values: Floats, linear: Floats, level: Floats, judge: Floats | None = None) -> Blocks:
+def measure(values: Singles, linear: Singles, level: Floats, judge: Singles | None = None) -> Blocks:
     """Return the statistics of blocks (n, C, SIDE, SIDE), in the domain and in plate values; `judge` in the domain."""
     rest = _flatten(values)
     # Long enough that the lags kept do not meet those from the other end.
@@ -118,9 +120,9 @@ def measure(values: Floats, linear: Floats, level: Floats, judge: Floats | None 
     )
 
 
-def _power(blocks: npt.NDArray[np.float32]) -> Floats:
+def _power(blocks: Singles) -> Floats:
     """Return the mean square of each block (n, C, SIDE, SIDE)."""
-    return np.einsum("ncyx,ncyx->nc", blocks, blocks).astype(np.float64) / _N
+    return np.asarray(np.einsum("ncyx,ncyx->nc", blocks, blocks), np.float64) / _N
 
 
 @lru_cache(maxsize=1)
@@ -132,12 +134,12 @@ def _plane() -> Floats:
     return np.asarray(basis / np.linalg.norm(basis, axis=1, keepdims=True))
 
 
-def _flatten(blocks: Floats) -> npt.NDArray[np.float32]:
+def _flatten(blocks: Singles) -> Singles:
     """Return blocks without their plane, in single precision: what is left is small."""
     basis = _plane()
     flat = blocks.reshape(-1, _N)
     # The mean goes first: what is left has all its digits.
-    rest = (flat - flat.mean(1, keepdims=True)).astype(np.float32)
+    rest = np.asarray(flat - flat.mean(1, keepdims=True), np.float32)
     slopes = basis[1:].astype(np.float32)
     rest -= (rest @ slopes.T) @ slopes
     return rest.reshape(blocks.shape)
@@ -209,8 +211,8 @@ def spread(correlation: Floats) -> Spread:
     trace = float(c @ facts.energy)
     return Spread(
         trace / _N,
-        float(np.sqrt(2 * max(0.0, c @ facts.system @ c))) / trace,
-        float(np.sqrt(2 * max(0.0, c @ facts.broad_system @ c)) / max(float(c @ facts.broad), 1e-9)),
+        float(np.sqrt(2 * max(0.0, float(c @ facts.system @ c)))) / trace,
+        float(np.sqrt(2 * max(0.0, float(c @ facts.broad_system @ c))) / max(float(c @ facts.broad), 1e-9)),
     )
 
 

@@ -135,16 +135,16 @@ def _collect(
     good, raw, code = usable(a[every // 2 :: every], piled_up(first), coding)
     if second is None or second.shape != first.shape:
         if good.any():
-            found[False].append(measure(code[good], raw[good], raw[good].mean((2, 3))))
+            found[False].append(measure(code[good], raw[good], raw[good].mean((2, 3), dtype=np.float64)))
         return
     good_b, raw_b, code_b = usable(cut(second)[every // 2 :: every], piled_up(second), coding)
     good &= good_b
     if not good.any():
         return
     raw, code, raw_b, code_b = raw[good], code[good], raw_b[good], code_b[good]
-    found[False].append(measure(code, raw, raw.mean((2, 3)), code_b))
-    half = 0.5**0.5
-    level = 0.5 * (raw + raw_b).mean((2, 3))
+    found[False].append(measure(code, raw, raw.mean((2, 3), dtype=np.float64), code_b))
+    half = np.float32(0.5**0.5)
+    level = 0.5 * (raw + raw_b).mean((2, 3), dtype=np.float64)
     found[True].append(measure((code_b - code) * half, (raw_b - raw) * half, level, (code + code_b) * half))
 
 
