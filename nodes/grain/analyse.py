@@ -134,9 +134,12 @@ class GrainAnalyse(Node):
         return True
 
     def analysis_params(self, params: GrainAnalyseParams) -> Mapping[str, Any]:
-        """Measure again when anything changes, or when the profile's file has gone."""
-        missing = bool(params.profile) and not Path(params.profile).is_file()
-        return {**params.model_dump(), **({"missing": True} if missing else {})}
+        """Measure again when anything changes."""
+        return params.model_dump()
+
+    def analysis_stands(self, params: GrainAnalyseParams, result: Mapping[str, Any]) -> bool:
+        """Measure again when the profile's file has gone."""
+        return not params.profile or Path(params.profile).is_file()
 
     def analysis_requests(self, params: GrainAnalyseParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
         """Look at up to six pairs of neighbouring frames, spread over the shot."""

@@ -15,7 +15,6 @@ from safelight.graph.errors import GraphError, SafelightError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Clip
 from safelight.graph.node import Settings
-from safelight.graph.progress import Silent
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.graph.signature import Signatures
@@ -26,22 +25,12 @@ from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.profile import Profile, save_profile
 from safelight.nodes.grain.stock import load_stock
 
-from .test_analyse import analysed
+from .test_analyse import Heard, analysed
 from .test_degrain import SIGMA, degrain, error, pictures
 from .test_profile import profile as one_channel
 
 RGB = ("R", "G", "B")
 STOCK = load_stock("500T")
-
-
-class Heard(Silent):
-    """Keeps what a person is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def document(more: str, folder: Path = Path(), width: int = 320, height: int = 180) -> Graph:
