@@ -215,7 +215,7 @@ def _profile(
         )
     centres = [(index + 0.5) * 0.5 / BINS for index in range(BINS)]
     return Profile(
-        note=_note(channels, domain),
+        note=". ".join([_note(channels, domain), *(f"Careful: {remark}" for remark in found.remarks)]),
         domain=domain,
         stock=load_stock(params.stock).short if params.stock and domain == "density" else "",
         plate=PlateFacts(

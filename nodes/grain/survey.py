@@ -66,6 +66,8 @@ class Survey:
     """(C,) blocks behind the autocorrelation."""
     usable: int
     """Blocks that were finite and not clipped."""
+    remarks: tuple[str, ...] = ()
+    """What speaks against the measurement, for a person."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
     white = np.zeros((count, REACH + 1, REACH + 1))
     white[:, 0, 0] = 1
     if noise.silent or count_usable < FEWEST:
-        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), count_usable)
+        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), count_usable, noise.remarks)
     kinds = [_kind(Blocks.join(parts), temporal, noise, coding) for temporal, parts in found.items() if parts]
     correlation = white
     for turn in range(3):  # the spread of blocks' energy follows from the spectrum, which follows from the blocks
@@ -120,7 +122,7 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
             _choose(kind, correlation, turn == 0)
         chosen = _better(kinds, correlation)
         correlation, blocks, channels = _shape(kinds, chosen, correlation)
-    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, count_usable)
+    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, count_usable, noise.remarks)
 
 
 def _collect(
