@@ -19,7 +19,10 @@ def analyse(
         Path, typer.Argument(metavar="SEQUENCE", help="File, folder or sequence (shot.####.exr).", show_default=False)
     ],
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw sigma and spectrum into this picture (PNG).")
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw sigma and spectrum: a picture (.png) or a page with tables (.html)."
+        ),
     ] = None,
     profile: Annotated[
         Path | None, typer.Option("--profile", metavar="FILE", help="Save the grain profile (JSON).")
@@ -50,7 +53,7 @@ def analyse(
     \b
     Examples
       safelight analyse scan.####.dpx
-      safelight analyse scan.####.dpx --plot grain.png --profile grain.json
+      safelight analyse scan.####.dpx --plot grain.html --profile grain.json
       safelight analyse scan.exr --stock 500T --pitch 6 --patch 200,100,600,400 --json
     """
     from safelight.graph.analysis import run_analyses
@@ -58,6 +61,7 @@ def analyse(
     from safelight.graph.errors import GraphError
     from safelight.graph.render import default_budget
     from safelight.host_adapters.cli.console import put_json, say
+    from safelight.host_adapters.cli.grain_page import page
     from safelight.host_adapters.cli.grain_plot import draw
     from safelight.host_adapters.cli.guard import interruptible
     from safelight.host_adapters.cli.progress import progress_of
@@ -66,8 +70,10 @@ def analyse(
     for path in (plot, profile):
         if path is not None and not path.expanduser().absolute().parent.is_dir():
             raise GraphError("the folder is not there", file=path, remedy="Make the folder, or name another.")
-    if plot is not None and plot.suffix.casefold() != ".png":
-        raise GraphError(f"'{plot.name}' is no PNG", remedy="Call the plot, for instance, grain.png.")
+    if plot is not None and plot.suffix.casefold() not in (".png", ".html"):
+        raise GraphError(
+            f"'{plot.name}' is no PNG and no HTML", remedy="Call the plot, for instance, grain.png or grain.html."
+        )
     place, budget = choose_device(device, threads), read_size(memory)
     graph = _graph(sequence, colourspace, profile, patch, pitch, stock, untrusted=untrusted)
     for warning in graph.check():
@@ -77,7 +83,10 @@ def analyse(
     found = Profile.model_validate(results["grain"]["profile"])
     if plot is not None:
         try:
-            draw(found, sequence.name).save(plot.expanduser(), "PNG")
+            if plot.suffix.casefold() == ".png":
+                draw(found, sequence.name).save(plot.expanduser(), "PNG")
+            else:
+                plot.expanduser().write_text(page(found, sequence.name), encoding="utf-8")
         except OSError as error:
             raise GraphError(
                 f"the plot cannot be written: {error.strerror}", file=plot, remedy="Name a file in another folder."
@@ -139,7 +148,9 @@ def _print(found: Profile) -> None:
 
     console = out()
     facts = found.plate
-    console.print(f"{found.note}   ({len(facts.frames)} frames of {facts.width} x {facts.height})", soft_wrap=True)
+    frames = "frame" if len(facts.frames) == 1 else "frames"
+    said = f"{found.note}   ({len(facts.frames)} {frames} of {facts.width} x {facts.height})"
+    console.print(said, soft_wrap=True)
     if not found.grain:
         return
     unit = {"log": "stops", "linear": "plate values", "density": f"density of {found.stock}"}[found.domain]
@@ -178,4 +189,4 @@ def _print(found: Profile) -> None:
     for name, channel in found.channels.items():
         low, high = channel.film_share_range or (0.0, 1.0)
         share = "cannot be told" if channel.film_share is None else f"{channel.film_share:.0%}"
-        console.print(f"film grain in {name}   {share} ({low:.0%} to {high:.0%} fit), the rest white")
+        console.print(f"film grain in {name}   {share} ({low:.0%} to {high:.0%} fit), the rest digital")
