@@ -19,8 +19,9 @@ from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.profile import BINS, LAGS, Channel, PlateFacts, Point, Profile, save_profile
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.residual import SIDE, radial
+from safelight.nodes.grain.shares import film_share
 from safelight.nodes.grain.stock import load_stock
-from safelight.nodes.grain.survey import Survey, film_share, survey
+from safelight.nodes.grain.survey import Survey, survey
 from safelight.nodes.io.files.header import ORIGIN
 
 PAIRS = 6
@@ -188,10 +189,16 @@ def _profile(
 ) -> Profile:
     domain, pitch = _domain(params), params.pitch or None
     channels: dict[str, Channel] = {}
+    layers = film_layers(clip.channels)[1]
     told = []
     for c, name in enumerate(names):
         rows = found.readings[c]
-        share = film_share(found.correlation[c], float(found.blocks[c]), pitch) if rows else None
+        light = () if domain == "linear" else rows  # other codings do not say what light is
+        share = (
+            film_share(found.correlation[c], float(found.blocks[c]), pitch, light, layers[c], params.stock)
+            if rows
+            else None
+        )
         known = share is not None and share[2] - share[1] <= _WIDE
         if share is not None:
             told.append(f"{name} {share[1]:.0%} to {share[2]:.0%}")
@@ -232,8 +239,9 @@ def _profile(
         correlation=[[round(float(v), 4) for v in row] for row in found.channels],
         told_apart=(
             "by the autocorrelation: white noise adds to lag 0 alone, Gaussian dye clouds on square pixels to the "
-            f"others too; film shares that fit: {', '.join(told)}. Noise coloured by a debayer, a resize or a codec "
-            "counts as film."
+            "others too; and by light: a sensor's variance is a line in it, film's that of a stock's density; film "
+            f"shares that fit: {', '.join(told)}. Noise coloured by a debayer, a resize or a codec looks like film; "
+            "where it goes with light as a sensor's does, nothing is said."
             if told
             else "not: there is no noise"
         ),

@@ -13,7 +13,6 @@ from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.patch import FEWEST
 from safelight.nodes.grain.residual import (
     REACH,
-    SIDE,
     Blocks,
     autocovariance,
     broad,
@@ -23,7 +22,6 @@ from safelight.nodes.grain.residual import (
     spread,
     usable,
 )
-from safelight.nodes.grain.spectrum import pixel_overlaps
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +33,6 @@ _CALM = 32  # blocks of a class that are kept at least when the busier ones are 
 _MODE = 20  # blocks of a class whose most frequent energy is trusted over the first guess
 _LEAST, _MOST = 0.2, 6.0  # of the energy first guessed; a held frame has none
 _ALIKE = 1.05  # variance that a temporal figure may have over a spatial one and still be the better founded
-_CLOUDS = np.geomspace(0.15, 2.5, 80)  # sigma of a film's dye clouds over the pixel's edge
 
 
 @dataclass(frozen=True)
@@ -291,27 +288,3 @@ def _read(kinds: list[_Kind], chosen: list[npt.NDArray[np.bool_]], correlation: 
                     )
                 )
     return [sorted(rows, key=lambda row: row.level) for rows in readings]
-
-
-def film_share(correlation: Floats, blocks: float, pitch: float | None) -> tuple[float, float, float]:
-    """Return the share of the variance that is coloured as Gaussian dye clouds are, and the least and most that fit.
-
-    White noise adds to lag 0 alone, so at all other lags the autocorrelation is the film's times its share. Clouds are
-    taken to be 0.15 to 2.5 pixels in sigma; with a pitch, 1.5 to 4.5 µm.
-    """
-    clouds = _CLOUDS if not pitch else np.geomspace(1.5 / pitch, 4.5 / pitch, 80)
-    lags = np.array([(y, x) for y in range(4) for x in range(4) if y or x])
-    seen = correlation[lags[:, 0], lags[:, 1]]
-    # Means over two or four places a pixel; a tenth of a percent for what the model leaves out.
-    per = np.where((lags > 0).all(1), 2.0, 1.0) * max(blocks, 1) * SIDE**2
-    weight = 1 / (2 * np.sum(correlation**2) / per + 1e-6)
-    shares = np.linspace(0, 1, 201)
-    misfit = np.empty((len(clouds), len(shares)))
-    for row, cloud in zip(misfit, clouds, strict=True):
-        line = pixel_overlaps(float(cloud), 1.0, 3)
-        line /= line[0]
-        row[:] = ((seen - shares[:, None] * (line[lags[:, 0]] * line[lags[:, 1]])) ** 2 * weight).sum(1)
-    best = np.unravel_index(int(np.argmin(misfit)), misfit.shape)
-    least = float(misfit[best])
-    fits = (misfit <= least + 4 * max(1.0, least / (len(lags) - 2))).any(0)
-    return float(shares[best[1]]), float(shares[fits].min()), float(shares[fits].max())
