@@ -68,6 +68,19 @@ def shares(profile: Profile) -> list[float]:
     return [share for share in found if share is not None]
 
 
+def measured_truth(profile: Profile, stock: str, pitch: float, part: float) -> list[float]:
+    """Film's true share by channel, mean over the levels that were measured."""
+    at = np.repeat(0.18 * 2.0 ** np.linspace(-4, 4, 200)[None], 3, axis=0)[:, None]
+    grain = part * film_variance(at, stock, pitch)
+    true = (grain / (grain + (1 - part) * sensor_variance(at, stock, pitch)))[:, 0]
+    found = []
+    for c, channel in enumerate(profile.channels.values()):
+        rows = [point for point in channel.curve if point.stops is not None and abs(point.stops) < 4]
+        wanted = np.interp([point.level for point in rows], at[c, 0], true[c])
+        found.append(float(np.average(wanted, weights=[point.samples for point in rows])))
+    return found
+
+
 @pytest.mark.parametrize(
     ("stock", "pitch", "part"),
     [
@@ -118,13 +131,7 @@ input = "plate"
     light = np.maximum(clean, 1e-4)
     sensor = np.stack([0.5 * sensor_variance(one, "250D", 10.0) for one in light])
     profile = analysed(film + np.sqrt(sensor) * np.random.default_rng(1).standard_normal(film.shape))
-    at = np.repeat(0.18 * 2.0 ** np.linspace(-4, 4, 200)[None], 3, axis=0)[:, None]
-    grain = 0.5 * film_variance(at, "250D", 10.0)
-    true = (grain / (grain + 0.5 * sensor_variance(at, "250D", 10.0)))[:, 0]
-    for c, (channel, share) in enumerate(zip(profile.channels.values(), shares(profile), strict=True)):
-        rows = [point for point in channel.curve if point.stops is not None and abs(point.stops) < 4]
-        wanted = np.interp([point.level for point in rows], at[c, 0], true[c])
-        assert share == pytest.approx(np.average(wanted, weights=[point.samples for point in rows]), abs=0.15)
+    np.testing.assert_allclose(shares(profile), measured_truth(profile, "250D", 10.0, 0.5), atol=0.15)
 
 
 def test_photographs() -> None:
@@ -135,8 +142,8 @@ def test_photographs() -> None:
     for file in files:
         code = np.asarray(Picture.open(file).convert("RGB").resize((384, 256)), np.float64).transpose(2, 0, 1) / 255
         light = 0.01 + 1.2 * code**2.2
-        frames, true = mixed(light, "500T", 10.0, 0.5)
-        np.testing.assert_allclose(shares(analysed(frames)), true.mean((1, 2)), atol=0.15)
+        profile = analysed(mixed(light, "500T", 10.0, 0.5)[0])
+        np.testing.assert_allclose(shares(profile), measured_truth(profile, "500T", 10.0, 0.5), atol=0.15)
 
 
 def test_coloured_noise_of_a_sensor_is_not_called_film() -> None:
