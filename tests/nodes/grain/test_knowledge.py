@@ -154,6 +154,17 @@ def test_a_patch_in_density_has_the_curve_of_its_stock() -> None:
         assert other == pytest.approx(one, rel=0.15)
 
 
+def test_another_patch_is_measured_again_and_other_parameters_are_not() -> None:
+    node = Degrain()
+    one = DegrainParams(noise="patch", patch=[0, 0, 64, 64])
+    keys = [
+        node.analysis_params(one.model_copy(update=change))
+        for change in ({}, {"strength": 0.5}, {"patch": [0, 0, 64, 80]}, {"patch_frame": 3}, {"domain": "density"})
+    ]
+    assert keys[0] == keys[1] and all(keys[0] != key for key in keys[2:])
+    assert node.wants_analysis(one) and not node.wants_analysis(DegrainParams(noise="profile", profile="p.json"))
+
+
 def test_a_patch_without_noise_takes_nothing() -> None:
     plate = np.broadcast_to(np.linspace(0.2, 0.4, 96), (1, 3, 64, 96))
     images = pictures(plate)
