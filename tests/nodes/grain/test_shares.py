@@ -136,11 +136,11 @@ input = "plate"
 
 def test_photographs() -> None:
     folder = Path(os.environ.get("SAFELIGHT_TEST_DATA", "")) / "images"
-    files = sorted((folder / "stills").rglob("*.png"))[:3]
+    files = sorted((folder / "stills").rglob("*.png"))[:2]
     if not os.environ.get("SAFELIGHT_TEST_DATA") or not files:
         pytest.skip("no development pictures")
     for file in files:
-        code = np.asarray(Picture.open(file).convert("RGB").resize((384, 256)), np.float64).transpose(2, 0, 1) / 255
+        code = np.asarray(Picture.open(file).convert("RGB").resize((576, 384)), np.float64).transpose(2, 0, 1) / 255
         light = 0.01 + 1.2 * code**2.2
         profile = analysed(mixed(light, "500T", 10.0, 0.5)[0])
         np.testing.assert_allclose(shares(profile), measured_truth(profile, "500T", 10.0, 0.5), atol=0.15)
