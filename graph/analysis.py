@@ -68,11 +68,13 @@ def run_analyses(
         plate = plate_of(graph, name)
         path = sidecar_path(graph, name)
         kept = _load(path, name, plate) if path is not None else None
-        if kept is not None and kept.get("key") == key:
-            results[name] = kept["result"]
-            continue
         if kept is not None:
-            progress.note(f"node '{name}': the plate or its parameters changed, so the shot is analysed again")
+            same = kept.get("key") == key
+            if same and node.analysis_stands(params, kept["result"]):
+                results[name] = kept["result"]
+                continue
+            why = "a file of its analysis has gone" if same else "the plate or its parameters changed"
+            progress.note(f"node '{name}': {why}, so the shot is analysed again")
         stage = Stage(f"analyse {name}", len(requests), progress)
         targets = [Target(source.node, source.output, request.frame, request.region) for request in requests]
         executor = Executor(graph, plan(graph, targets), device, budget=budget, cancel=cancel, analyses=results)

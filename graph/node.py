@@ -219,6 +219,10 @@ class Node:
         """
         raise NotImplementedError
 
+    def analysis_stands(self, params: Any, result: Mapping[str, Any]) -> bool:
+        """Tell whether a kept analysis still stands: False where a file that it wrote has gone."""
+        return True
+
     # --- nodes that read and write -----------------------------------------------------------------------------------
 
     def writer(self, params: Any, clip: Clip, frames: Sequence[int], settings: Settings) -> Writer:

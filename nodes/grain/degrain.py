@@ -14,11 +14,10 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
-from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.domain import CODE, TOE, Coding, coding
+from safelight.nodes.grain.knowledge import Knowledge, Source
+from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.picture import require_picture
-from safelight.nodes.grain.regrain import film_layers
-from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.taking import Taking, coverage
 from safelight.nodes.grain.working import TILE, filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
@@ -76,10 +75,21 @@ class DegrainParams(Params):
         le=1,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
-    noise: Literal["auto", "stock", "manual"] = param(
+    noise: Source = param(
         "auto",
-        "auto: sigma and spectrum are measured on the whole shot. stock: the grain of `stock` as published. manual: "
-        "white noise of `sigma`.",
+        "auto: sigma and spectrum are measured on the whole shot. patch: in `patch` alone. profile: as saved in "
+        "`profile`. stock: the grain of `stock` as published. manual: white noise of `sigma`.",
+    )
+    patch: list[int] = param(
+        [],
+        "For noise = patch: x0, y0, x1, y1 of an evenly lit area, as in the display window, the lower right corner "
+        "outside. It has one level of light: sigma is taken to be the same at all others in stops (log) or plate "
+        "values (linear), or to follow the granularity of `stock` (density).",
+        unit="pixels",
+    )
+    patch_frame: int | None = param(None, "Frame that `patch` is drawn on; by default the clip's first.")
+    profile: str = param(
+        "", "For noise = profile: a file saved by GrainAnalyse or 'safelight analyse' (JSON).", kind="path"
     )
     sigma: float = param(
         0.1,
@@ -91,7 +101,7 @@ class DegrainParams(Params):
         "auto",
         "Where grain is taken. log: for scene-linear plates, stops above a toe of 0.01. density: for scene-linear "
         "plates from `stock`. linear: plate values as they are, for material that is already log or display-referred. "
-        "auto: density for noise = stock, otherwise log.",
+        "auto: density for noise = stock, a profile's own for noise = profile, otherwise log.",
     )
     stock: str = param(
         "500T", "Camera negative, for density: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, …, 5219)."
@@ -128,19 +138,23 @@ def _idle(params: DegrainParams) -> bool:
     return params.strength * max(params.shadows, params.midtones, params.highlights) == 0
 
 
-def _domain(params: DegrainParams) -> Domain:
-    if params.domain == "auto":
-        return "density" if params.noise == "stock" else "log"
-    return params.domain
+def _knowledge(params: DegrainParams) -> Knowledge:
+    return Knowledge(
+        params.noise,
+        params.domain,
+        params.sigma,
+        params.stock,
+        params.format,
+        params.pitch,
+        tuple(params.patch),
+        params.patch_frame,
+        params.profile,
+    )
 
 
 def _coding(params: DegrainParams, channels: Sequence[str]) -> Coding:
     """Return how the colour planes are encoded, in the order of `colour_planes`."""
-    domain = _domain(params)
-    if domain != "density":
-        return coding(domain)
-    curves = load_stock(params.stock).curves
-    return coding(domain, [curves[layer] for layer in film_layers(channels)[1]])
+    return _knowledge(params).coding(channels)
 
 
 def _part(whole: Coding, first: int, count: int) -> Coding:
@@ -156,10 +170,11 @@ def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
 class Degrain(Node):
     """Take the grain out of a plate.
 
-    Output `image` is the plate without its grain, `grain` what was taken: plate − image, in the plate's own light, so
-    that image + grain gives the plate: bit for bit for half-float plates, and for float plates wherever less is taken
-    than the value itself; the rest (noise around zero) is right to the last place of what is taken, as no two floats
-    can add up closer.
+    Output `image` is the plate without its grain, `grain` what was taken, in the plate's own light: image + grain, as
+    floats, is the plate bit for bit. Half-float plates know no exception. Float plates have one, mostly noise around
+    black: where image and grain both reach the next power of two above the plate's value, floats of that size are
+    spaced wider than the plate's last bits, so no two add up to it; there the sum is within half a unit in the last
+    place of the grain, one part in 16 million.
 
     Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
     before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
@@ -173,6 +188,7 @@ class Degrain(Node):
     """
 
     id = "Degrain"
+    version = 2
     inputs = (
         Port("input", "The plate."),
         Port(
@@ -200,18 +216,14 @@ class Degrain(Node):
                 where="input 'matte'",
                 remedy="Bring the matte to the plate's size.",
             )
-        if _domain(params) == "density":
-            load_stock(params.stock)
-            load_format(params.format)
-        elif params.noise == "stock":
-            raise GraphError(
-                f"noise = 'stock' is known in density, and domain is '{params.domain}'",
-                where="parameter 'domain'",
-                remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
-            )
+        warnings = [] if _idle(params) else _knowledge(params).check(clip)
         if 0 < len(clip.frames) <= params.radius and not _idle(params):
-            return (f"frames in the clip: {len(clip.frames)}, fewer than radius {params.radius} asks for",)
-        return ()
+            warnings.append(f"frames in the clip: {len(clip.frames)}, fewer than radius {params.radius} asks for")
+        return warnings
+
+    def fingerprint(self, params: DegrainParams, frame: int | None, settings: Settings) -> str:
+        """Add the content of the profile that the noise is read from."""
+        return _knowledge(params).fingerprint() if frame is None and not _idle(params) else ""
 
     def identity(self, params: DegrainParams, request: Request) -> str | None:
         """Strength 0, of all or of every tone, hands on the plate."""
@@ -374,63 +386,27 @@ class Degrain(Node):
             image[list(group)], grain[list(group)] = clean, taken
 
     def _noise(self, params: DegrainParams, inputs: Inputs, channels: Sequence[str], code: Coding) -> Noise:
-        layers = film_layers(channels)[1]
-        if params.noise == "manual":
-            return Noise.white([params.sigma] * len(layers))
-        if params.noise == "stock":
-            width = max(1, inputs.clips["input"].display.width)
-            pitch = params.pitch or load_format(params.format).pitch(width)
-            return Noise.of_stock(load_stock(params.stock), layers, pitch, code)
-        if inputs.analysis is None:
-            raise RuntimeError("Degrain with noise = auto was given no analysis")
-        return Noise.from_data(inputs.analysis["noise"])
+        return _knowledge(params).noise(inputs.clips["input"], channels, code, inputs.analysis)
 
     # --- the shot's noise ------------------------------------------------------------------------------------------
 
     def wants_analysis(self, params: DegrainParams) -> bool:
         """Measure the noise unless it is given."""
-        return params.noise == "auto" and not _idle(params)
+        return _knowledge(params).measured and not _idle(params)
 
     def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
-        """Measure again only when the domain changes, or the stock that defines it."""
-        domain = _domain(params)
-        return {"domain": domain, "stock": params.stock if domain == "density" else ""}
+        """Measure again only when the domain changes, the stock that defines it, or the patch."""
+        return _knowledge(params).measures_by
 
     def analysis_requests(self, params: DegrainParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
-        """Look at up to eight frames, spread over the shot."""
-        clip = clips["input"]
-        count = len(clip.frames)
-        chosen = sorted({clip.first + round(i * (count - 1) / 7) for i in range(8)}) if count else []
-        return [Request(frame, clip.extent_at(frame)) for frame in chosen]
+        """Look at up to eight frames, spread over the shot, or at the patch."""
+        return _knowledge(params).requests(clips["input"])
 
     def analyse(
         self, params: DegrainParams, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
         """Measure sigma against level, and spectrum, for each channel."""
-        channels: tuple[str, ...] = ()
-        frames: list[int] = []
-
-        def planes() -> Iterable[Any]:
-            nonlocal channels
-            for number, image in images:
-                found = colour_planes(image.channels)
-                channels = tuple(image.channels[plane] for plane in found)
-                frames.append(number)
-                yield device.download(image).data[list(found)]
-
-        code = _coding(params, clips["input"].channels)
-        noise = estimate(planes(), code)
-        unit = {"log": "stops", "linear": "plate values", "density": "density"}[code.domain]
-        middle = noise.sigma[:, noise.sigma.shape[1] // 2]
-        note = (
-            "no noise found: nothing will be taken"
-            if noise.silent
-            else "sigma at the middle level: "
-            + ", ".join(f"{name} {value:.4g}" for name, value in zip(channels, middle, strict=False))
-            + f" {unit}"
-        )
-        note = ". ".join([note, *(f"Careful: {remark}" for remark in noise.remarks)])
-        return {"note": note, "frames": frames, "channels": list(channels), "noise": noise.as_data()}
+        return _knowledge(params).analyse(images, clips["input"], device)
 
 
 def _band_means(spectrum: Any) -> Any:

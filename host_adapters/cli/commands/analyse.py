@@ -24,7 +24,10 @@ def analyse(
         ),
     ],
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw sigma and spectrum into this picture (PNG).")
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw sigma and spectrum: a picture (.png) or a page with tables (.html)."
+        ),
     ] = None,
     profile: Annotated[
         Path | None, typer.Option("--profile", metavar="FILE", help="Save the grain profile (JSON).")
@@ -73,7 +76,7 @@ def analyse(
     \b
     Examples
       safelight analyse scan.####.dpx
-      safelight analyse scan.####.dpx --plot grain.png --profile grain.json
+      safelight analyse scan.####.dpx --plot grain.html --profile grain.json
       safelight analyse scan.exr --stock 500T --pitch 6 --patch 200,100,600,400 --json
       safelight analyse scan.####.dpx --film-grain-table grain.tbl
       safelight analyse grain.json --film-grain-table grain.tbl --delivery "Rec.1886 Rec.709 - Display"
@@ -94,6 +97,7 @@ def analyse(
     from safelight.graph.render import default_budget
     from safelight.host_adapters.cli.console import put_json, say
     from safelight.host_adapters.cli.film_grain_export import Export, colours_of
+    from safelight.host_adapters.cli.grain_page import page
     from safelight.host_adapters.cli.grain_plot import draw
     from safelight.host_adapters.cli.guard import interruptible
     from safelight.host_adapters.cli.progress import progress_of
@@ -102,8 +106,10 @@ def analyse(
     for path in (plot, profile, film_grain_table):
         if path is not None and not path.expanduser().absolute().parent.is_dir():
             raise GraphError("the folder is not there", file=path, remedy="Make the folder, or name another.")
-    if plot is not None and plot.suffix.casefold() != ".png":
-        raise GraphError(f"'{plot.name}' is no PNG", remedy="Call the plot, for instance, grain.png.")
+    if plot is not None and plot.suffix.casefold() not in (".png", ".html"):
+        raise GraphError(
+            f"'{plot.name}' is no PNG and no HTML", remedy="Call the plot, for instance, grain.png or grain.html."
+        )
     place, budget = choose_device(device, threads), read_size(memory) or default_budget()
     export = None
     if film_grain_table is not None:
@@ -132,7 +138,10 @@ def analyse(
                 made = export.write(found, colours_of(plate, "plate", found, place, budget, cancel))
     if plot is not None:
         try:
-            draw(found, sequence.name).save(plot.expanduser(), "PNG")
+            if plot.suffix.casefold() == ".png":
+                draw(found, sequence.name).save(plot.expanduser(), "PNG")
+            else:
+                plot.expanduser().write_text(page(found, sequence.name), encoding="utf-8")
         except OSError as error:
             raise GraphError(
                 f"the plot cannot be written: {error.strerror}", file=plot, remedy="Name a file in another folder."
@@ -220,7 +229,9 @@ def _print(found: Profile) -> None:
 
     console = out()
     facts = found.plate
-    console.print(f"{found.note}   ({len(facts.frames)} frames of {facts.width} x {facts.height})", soft_wrap=True)
+    frames = "frame" if len(facts.frames) == 1 else "frames"
+    said = f"{found.note}   ({len(facts.frames)} {frames} of {facts.width} x {facts.height})"
+    console.print(said, soft_wrap=True)
     if not found.grain:
         return
     unit = {"log": "stops", "linear": "plate values", "density": f"density of {found.stock}"}[found.domain]
@@ -259,4 +270,4 @@ def _print(found: Profile) -> None:
     for name, channel in found.channels.items():
         low, high = channel.film_share_range or (0.0, 1.0)
         share = "cannot be told" if channel.film_share is None else f"{channel.film_share:.0%}"
-        console.print(f"film grain in {name}   {share} ({low:.0%} to {high:.0%} fit), the rest white")
+        console.print(f"film grain in {name}   {share} ({low:.0%} to {high:.0%} fit), the rest digital")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.host_adapters.cli.film_grain_export import Export
+from safelight.host_adapters.cli.grain_page import page
 from safelight.host_adapters.cli.grain_plot import SIZE, draw, ticks
 from safelight.nodes.grain.film_grain_table import FOREVER, parse_table
 from safelight.nodes.grain.profile import load_profile
@@ -78,12 +81,45 @@ def test_a_clean_plate_says_so(safelight: Safelight, scan: Path) -> None:
     assert "no grain found" in done.stdout and (scan / "c.png").is_file()
 
 
+def test_html_page(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "a/f.####.exr", "--plot", "p.html", "--profile", "p.json", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    html = (scan / "p.html").read_text(encoding="utf-8")
+    assert "http" not in html and "<script" not in html and html.count("<img") == 1
+    start = html.index("base64,") + 7
+    with Image.open(io.BytesIO(base64.b64decode(html[start : html.index('"', start)]))) as picture:
+        assert picture.size == SIZE
+    profile = load_profile(scan / "p.json")
+    assert html.count("<tr") == 3 + sum(len(channel.curve) for channel in profile.channels.values()) + 2 * 3
+    for text in ("Grain of f.####.exr", "3 frames of 256 × 160", "of the noise is film grain", "cycles/pixel", "±"):
+        assert text in html
+
+
+def test_a_page_says_what_speaks_against_it(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "a/f.####.exr", "--profile", "p.json", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    profile = load_profile(scan / "p.json")
+    doubted = profile.model_copy(update={"note": "grain: 1 < 2. Careful: a codec. Careful: clipped " + 300 * "x"})
+    html = page(doubted, "a & b")
+    assert "Grain of a &amp; b" in html and "<p>grain: 1 &lt; 2</p>" in html
+    assert html.count('<p class="careful">') == 2 and "Careful: a codec." in html
+    assert draw(doubted, "long").getpixel((40, 0)) == (38, 38, 38)
+    assert np.any(np.all(np.asarray(draw(doubted, "long"))[64:86] == (232, 192, 122), axis=-1))
+
+
+def test_a_page_without_grain(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--plot", "c.HTML", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    html = (scan / "c.HTML").read_text(encoding="utf-8")
+    assert "no grain found" in html and "<table" not in html and "one frame of 256 × 160" in html
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["none.####.exr"], "none"),
         (["a/f.####.exr", "--plot", "no/p.png"], "the folder is not there"),
-        (["a/f.####.exr", "--plot", "p.jpg"], "no PNG"),
+        (["a/f.####.exr", "--plot", "p.jpg"], "is no PNG and no HTML"),
         (["a/f.####.exr", "--profile", "no/p.json"], "the folder is not there"),
         (["a/f.####.exr", "--patch", "1,2,x,4"], "no area"),
         (["a/f.####.exr", "--patch", "0,0,999,99"], "does not lie in the picture"),
