@@ -9,7 +9,7 @@ import numpy as np
 from safelight.graph.region import Region
 
 BORDER = 8
-TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
+TILE, WIDE = 122, 162  # of the kernel `degrain`: columns an item writes, columns it reads
 
 
 def work_area(region: Region) -> Region:
