@@ -2,7 +2,7 @@
 sizes.
 
 An 8 × 8 patch cannot tell grain from picture below a sixteenth of a cycle a pixel: its mean is averaged over time and
-never shrunk. At half and quarter size the same patch spans 16 and 32 pixels, and its means lie lower. So the reduced
+never shrunk. At half the size and less the same patch spans 16 pixels and more, and its means lie lower. So the reduced
 stack is cleaned too, and the difference of its result from the reduced fine one is added, interpolated.
 
 References: Pierazzo, Morel and Facciolo 2017 (multi-scale DCT denoising); Burger and Harmeling 2011 (low-frequency
@@ -27,8 +27,8 @@ ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make mo
 SCRATCH = 160 * (8 * (3 + 1 + 8 + 1 + 6) + 4)  # floats an item needs on a CUDA device
 LEAST = 16
 """Shortest side of a picture that is worked on at reduced size."""
-LEVELS = 2
-"""Reduced sizes: half and quarter."""
+LEVELS = 3
+"""Reduced sizes: half, a quarter, an eighth."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Tuning:
         return tuple(self.expected * (1 + s * (2 / n) ** 0.5) for s, n in zip(self.slack, (4, 12, 20, 28), strict=True))
 
 
-FULL = (Tuning(2, 4, 4.0, 6.0, 2.0, (1.0, 0.5, 0.25, 0.0)),)
+FULL = (Tuning(2, 4, 4.6, 6.6, 2.0, (1.0, 0.5, 0.25, 0.0)),)
 """The one stage at full size."""
 REDUCED = (
     Tuning(4, 8, 8.0, 10.0, 2.0, (3.0, 2.0, 1.5, 1.5)),
@@ -82,26 +82,23 @@ class Stack:
 
 
 def halved(spectrum: Floats) -> Floats:
-    """Return the spectrum of noise after `reduced`, (n, 8, 8), from that before, both relative to the latter's sigma.
+    """Return the spectrum of noise at half the size, (n, 8, 8), from that before, both relative to the same sigma.
 
-    A DCT coefficient k stands for k / 16 cycles a pixel. Reducing filters by cos³(π f) in either direction and folds
-    the upper half of all frequencies onto the lower.
+    Coefficient k stands for k / 16 cycles a pixel. Reducing filters by cos³(π f) in either direction and folds the
+    upper half of all frequencies onto the lower. (What a cosine of eight pixels also sees of other frequencies is not
+    counted: it would be counted again at every size.)
 
-    >>> round(float(halved(np.ones((1, 8, 8)))[0, 0, 0]), 3)
-    0.25
+    >>> halved(np.ones((1, 8, 8)))[0, 0, [0, 4]].round(3).tolist()
+    [0.25, 0.156]
     """
-    spectrum = np.asarray(spectrum, np.float64)
-    axis = []
-    for fold in (0.0, 0.5):
-        f = np.arange(8) / 32 + fold
-        at = np.clip(np.abs((f + 0.5) % 1 - 0.5) * 16, 0, 7)
+    axis = np.zeros((8, 8))
+    for full in (np.arange(8) / 32, 0.5 - np.arange(8) / 32):
+        at = np.minimum(16 * full, 7)
         low = np.minimum(at.astype(int), 6)
-        line = np.zeros((8, 8))
-        line[np.arange(8), low] = 1 - (at - low)
-        line[np.arange(8), low + 1] = at - low
-        axis.append(line * np.cos(np.pi * f)[:, None] ** 6)
-    both = axis[0] + axis[1]
-    return np.asarray(np.einsum("vj,njk,uk->nvu", both, spectrum, both) / 4)
+        passed = np.cos(np.pi * full) ** 6
+        np.add.at(axis, (np.arange(8), low), passed * (1 - (at - low)))
+        np.add.at(axis, (np.arange(8), low + 1), passed * (at - low))
+    return np.asarray(np.einsum("vj,njk,uk->nvu", axis, np.asarray(spectrum, np.float64), axis) / 4)
 
 
 def merged(stack: Stack, noise: Noise, device: Device, *, scale: float = 1.0, levels: int = LEVELS) -> Any:
