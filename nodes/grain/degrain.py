@@ -158,8 +158,9 @@ class Degrain(Node):
     Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
     before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
     bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
-    over a pixel are averaged. The same at half, a quarter and an eighth of the size, twice, says what the lowest frequencies are:
-    patches of 8 × 8 cannot. Frames beyond a cut are never used. Values may be negative and have no upper limit.
+    over a pixel are averaged. The same at half, a quarter and an eighth of the size, twice, says what the lowest
+    frequencies are: patches of 8 × 8 cannot. Frames beyond a cut are never used. Values may be negative and have no
+    upper limit.
     Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
     and zero in `grain`. Where a matte is 0 the plate keeps its bits; between 0 and 1 that share of the grain is taken.
 
