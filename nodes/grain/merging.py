@@ -136,11 +136,11 @@ def _merged(
         out = device.xp.empty_like(stack.centre)
         _stage(stack, noise, spectrum, device, scale, stage, clean, out)
         clean = out
-        mirror(clean, region.width, region.height, device.xp)
+        mirror(clean, region.width, region.height, device.xp, least=True)
         if half is not None:
             _mend(clean, half, region, device)
             if stage is not stages[-1]:
-                mirror(clean, region.width, region.height, device.xp)
+                mirror(clean, region.width, region.height, device.xp, least=True)
     return clean
 
 
@@ -193,7 +193,7 @@ def _reduced(stack: Stack, device: Device) -> Stack:
         work = work_area(region)
         out = device.xp.empty((planes.shape[0], work.height, work.width), dtype=np.float32)
         _reduce(planes, stack.region, _inside(out, region), region, device)
-        mirror(out, region.width, region.height, device.xp)
+        mirror(out, region.width, region.height, device.xp, least=True)
         made.append(out)
     return Stack(region, made[0], made[1], stack.count)
 
