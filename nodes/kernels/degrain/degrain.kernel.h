@@ -45,88 +45,100 @@ SL_FN int degrain_band(int u, int v) {
     return high < 2 ? 0 : high < 4 ? 1 : high < 6 ? 2 : 3;
 }
 
-// One row of patches of one channel: `centre`, `pilot` and `others` hold the vertical DCT of the centre's columns, of
-// the pilot's and of the neighbours' differences from the centre; `sums` and `weights` receive the weighted horizontal
-// inverse.
+// Patches of one channel, from column pair `x` on: `centre`, `pilot` and `others` hold the vertical DCT of the centre's
+// columns, of the pilot's and of the neighbours' differences from the centre. `f` receives the horizontal inverse of
+// what is kept, times the weight that is returned.
+template <bool SECOND>
+SL_FN sl::F degrain_patch(const degrain_args& k, int c, const float* centre, const float* pilot, const float* others,
+                          const float* variance, int x, sl::F* f) {
+    using namespace sl;
+    const F noise = load_lanes(variance + x);
+    F acc[64], d[64], p[SECOND ? 64 : 1], off[SECOND ? 64 : 1];
+    for (int v = 0; v < 8; ++v) {
+        for (int j = 0; j < 8; ++j) f[v * 8 + j] = load_lanes(centre + v * DEGRAIN_WIDE + x + degrain_column(j));
+        dct8(f + v * 8);
+        if (SECOND) {
+            for (int j = 0; j < 8; ++j) p[v * 8 + j] = load_lanes(pilot + v * DEGRAIN_WIDE + x + degrain_column(j));
+            dct8(p + v * 8);
+            for (int u = 0; u < 8; ++u) off[v * 8 + u] = f[v * 8 + u] - p[v * 8 + u];
+        }
+    }
+    F den[4] = {splat(1.0f), splat(1.0f), splat(1.0f), splat(1.0f)};
+    for (int i = 0; i < 64; ++i) acc[i] = splat(0.0f);
+    for (int n = 0; n < k.count; ++n) {
+        F energy[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
+        for (int v = 0; v < 8; ++v) {
+            const float* line = others + (n * 8 + v) * DEGRAIN_WIDE + x;
+            for (int j = 0; j < 8; ++j) d[v * 8 + j] = load_lanes(line + degrain_column(j));
+            dct8(d + v * 8);
+            for (int u = 0; u < 8; ++u) {
+                F& e = energy[degrain_band(u, v)];
+                const F apart = SECOND ? d[v * 8 + u] + off[v * 8 + u] : d[v * 8 + u];
+                e = mad(apart, apart, e);
+            }
+        }
+        F w[4];
+        const float size[4] = {1.0f / 4, 1.0f / 12, 1.0f / 20, 1.0f / 28};
+        for (int b = 0; b < 4; ++b) {
+            const F expected = noise * k.band[c * 4 + b];
+            const F excess = sl::max(energy[b] * size[b] - expected * k.agree[b], splat(0.0f));
+            w[b] = expected / mad(excess, splat(k.doubt), expected);
+            den[b] = den[b] + w[b];
+        }
+        for (int v = 0; v < 8; ++v)
+            for (int u = 0; u < 8; ++u) acc[v * 8 + u] = mad(w[degrain_band(u, v)], d[v * 8 + u], acc[v * 8 + u]);
+    }
+    F left[4], limit[4];
+    for (int b = 0; b < 4; ++b) {
+        left[b] = splat(1.0f) / den[b];
+        limit[b] = noise * left[b] * k.keep[c];
+    }
+    const float* spectrum = k.spectrum.p + c * 64;
+    F kept = splat(0.0f);
+    for (int v = 0; v < 8; ++v)
+        for (int u = 0; u < 8; ++u) {
+            const int i = v * 8 + u, b = degrain_band(u, v);
+            const F value = mad(acc[i], left[b], f[i]);
+            if (i == 0) {
+                f[i] = value;
+                kept = left[b] * spectrum[i];
+            } else if (SECOND) {
+                // A ratio of at most 2^20 squares without overflow, and is as good as none.
+                const F ratio = sl::min(p[i] * p[i] / (limit[b] * spectrum[i]), splat(1048576.0f));
+                const F power = ratio * ratio, gain = power / (power + 1.0f);
+                f[i] = value * gain;
+                kept = mad(gain * gain, left[b] * spectrum[i], kept);
+            } else {
+                const M strong = value * value > limit[b] * spectrum[i];
+                f[i] = select(strong, value, splat(0.0f));
+                kept = kept + select(strong, left[b] * spectrum[i], splat(0.0f));
+            }
+        }
+    const F weight = splat(1.0f) / (kept * noise);
+    for (int v = 0; v < 8; ++v) {
+        idct8(f + v * 8);
+        for (int j = 0; j < 8; ++j) f[v * 8 + j] = f[v * 8 + j] * weight;
+    }
+    return weight;
+}
+
+// A row of patches of one channel: `sums` and `weights` receive what `degrain_patch` makes.
 template <bool SECOND>
 SL_FN void degrain_patches(const degrain_args& k, int c, const float* centre, const float* pilot, const float* others,
                            const float* variance, int run, float* sums, float* weights) {
     using namespace sl;
-    SL_COLUMNS(x, run) {
-        const F noise = load_lanes(variance + x);
-        F f[64], acc[64], d[64], p[SECOND ? 64 : 1], off[SECOND ? 64 : 1];
-        for (int v = 0; v < 8; ++v) {
-            for (int j = 0; j < 8; ++j) f[v * 8 + j] = load_lanes(centre + v * DEGRAIN_WIDE + x + degrain_column(j));
-            dct8(f + v * 8);
-            if (SECOND) {
-                for (int j = 0; j < 8; ++j) p[v * 8 + j] = load_lanes(pilot + v * DEGRAIN_WIDE + x + degrain_column(j));
-                dct8(p + v * 8);
-                for (int u = 0; u < 8; ++u) off[v * 8 + u] = f[v * 8 + u] - p[v * 8 + u];
-            }
-        }
-        F den[4] = {splat(1.0f), splat(1.0f), splat(1.0f), splat(1.0f)};
-        for (int i = 0; i < 64; ++i) acc[i] = splat(0.0f);
-        for (int n = 0; n < k.count; ++n) {
-            F energy[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
-            for (int v = 0; v < 8; ++v) {
-                const float* line = others + (n * 8 + v) * DEGRAIN_WIDE + x;
-                for (int j = 0; j < 8; ++j) d[v * 8 + j] = load_lanes(line + degrain_column(j));
-                dct8(d + v * 8);
-                for (int u = 0; u < 8; ++u) {
-                    F& e = energy[degrain_band(u, v)];
-                    const F apart = SECOND ? d[v * 8 + u] + off[v * 8 + u] : d[v * 8 + u];
-                    e = mad(apart, apart, e);
-                }
-            }
-            F w[4];
-            const float size[4] = {1.0f / 4, 1.0f / 12, 1.0f / 20, 1.0f / 28};
-            for (int b = 0; b < 4; ++b) {
-                const F expected = noise * k.band[c * 4 + b];
-                const F excess = sl::max(energy[b] * size[b] - expected * k.agree[b], splat(0.0f));
-                w[b] = expected / mad(excess, splat(k.doubt), expected);
-                den[b] = den[b] + w[b];
-            }
-            for (int v = 0; v < 8; ++v)
-                for (int u = 0; u < 8; ++u) acc[v * 8 + u] = mad(w[degrain_band(u, v)], d[v * 8 + u], acc[v * 8 + u]);
-        }
-        F left[4], limit[4];
-        for (int b = 0; b < 4; ++b) {
-            left[b] = splat(1.0f) / den[b];
-            limit[b] = noise * left[b] * k.keep[c];
-        }
-        const float* spectrum = k.spectrum.p + c * 64;
-        F kept = splat(0.0f);
-        for (int v = 0; v < 8; ++v)
-            for (int u = 0; u < 8; ++u) {
-                const int i = v * 8 + u, b = degrain_band(u, v);
-                const F value = mad(acc[i], left[b], f[i]);
-                if (i == 0) {
-                    f[i] = value;
-                    kept = left[b] * spectrum[i];
-                } else if (SECOND) {
-                    // A ratio of at most 2^20 squares without overflow, and is as good as none.
-                    const F ratio = sl::min(p[i] * p[i] / (limit[b] * spectrum[i]), splat(1048576.0f));
-                    const F power = ratio * ratio, gain = power / (power + 1.0f);
-                    f[i] = value * gain;
-                    kept = mad(gain * gain, left[b] * spectrum[i], kept);
-                } else {
-                    const M strong = value * value > limit[b] * spectrum[i];
-                    f[i] = select(strong, value, splat(0.0f));
-                    kept = kept + select(strong, left[b] * spectrum[i], splat(0.0f));
-                }
-            }
-        const F weight = splat(1.0f) / (kept * noise);
-        for (int v = 0; v < 8; ++v) {
-            idct8(f + v * 8);
-            for (int j = 0; j < 8; ++j) f[v * 8 + j] = f[v * 8 + j] * weight;
-        }
+    SL_ROUNDS(x, run) {
+        F f[64], weight = splat(0.0f);
+        if (x < run) weight = degrain_patch<SECOND>(k, c, centre, pilot, others, variance, x, f);
         for (int j = 7; j >= 0; --j) {
-            for (int v = 0; v < 8; ++v) {
-                float* sum = sums + v * DEGRAIN_WIDE + x + degrain_column(j);
-                store_lanes(sum, load_lanes(sum) + f[v * 8 + j]);
+            if (x < run) {
+                for (int v = 0; v < 8; ++v) {
+                    float* sum = sums + v * DEGRAIN_WIDE + x + degrain_column(j);
+                    store_lanes(sum, load_lanes(sum) + f[v * 8 + j]);
+                }
+                float* whole = weights + x + degrain_column(j);
+                store_lanes(whole, load_lanes(whole) + weight);
             }
-            float* whole = weights + x + degrain_column(j);
-            store_lanes(whole, load_lanes(whole) + weight);
             SL_SYNC();
         }
     }
