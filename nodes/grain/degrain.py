@@ -16,25 +16,19 @@ from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.grain.domain import CODE, TOE, Coding, coding
 from safelight.nodes.grain.knowledge import Knowledge, Source
+from safelight.nodes.grain.merging import Stack, merged
 from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.taking import Taking, coverage
-from safelight.nodes.grain.working import TILE, filled, mirror, work_area
+from safelight.nodes.grain.working import filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
-STEP, COLOUR_STEP = 2, 4
-ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make more items; no pixel depends on it
 SEARCH_SCALE = {
     "log": 200.0,
     "linear": 2048.0,
     "density": 1200.0,
 }  # steps of the search luma for each unit of the domain
-SCRATCH = 144 * (8 * (3 + 8 + 1 + 6) + 4)  # floats an item needs on a CUDA device
-
-# Tuned on pans, parallax and still shots with white noise of 4 to 25 codes and 500T grain.
-AGREE, DOUBT = 2.0, 3.0
-KEEP_GREY, KEEP_COLOUR = 4.0, 6.0
 
 
 class DegrainParams(Params):
@@ -179,12 +173,15 @@ class Degrain(Node):
     Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
     before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
     bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
-    over a pixel are averaged. Frames beyond a cut are never used. Values may be negative and have no upper limit.
+    over a pixel are averaged. The same at half, a quarter and an eighth of the size, twice, says what the lowest
+    frequencies are: patches of 8 × 8 cannot. Frames beyond a cut are never used. Values may be negative and have no
+    upper limit.
     Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
     and zero in `grain`. Where a matte is 0 the plate keeps its bits; between 0 and 1 that share of the grain is taken.
 
     References: Hasinoff et al. 2016 (burst photography: robust merge in frequency), Dabov et al. 2007 (sparse 3-D
-    collaborative filtering: aggregation), Orchard and Sullivan 1994 (overlapped motion compensation).
+    collaborative filtering: aggregation, two stages), Pierazzo et al. 2017 (multi-scale DCT denoising), Orchard and
+    Sullivan 1994 (overlapped motion compensation).
     """
 
     id = "Degrain"
@@ -203,7 +200,7 @@ class Degrain(Node):
     )
     Params = DegrainParams
     tileable = False
-    scratch = 11.0
+    scratch = 16.0
 
     def check(self, params: DegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture."""
@@ -346,39 +343,20 @@ class Degrain(Node):
         source = plate.data[start : start + n] if ordered else plate.data[list(group)]
         clean = image[start : start + n] if ordered else xp.empty_like(source)
         taken = grain[start : start + n] if ordered else xp.empty_like(source)
-        spectrum = noise.spectrum.reshape(n, 64)
-        thought = taking.noise(noise, code)
-        items = -(-region.width // TILE) * -(-region.height // ROWS[device.kind])
-        cuda = device.kind == "cuda"
-        scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
+        stack = Stack(region, centre.planes[index], moved, len(others))
+        coded = merged(stack, taking.noise(noise, code), device, scale=max(1.0, params.strength) ** 2)
         launch(
             device,
-            "degrain",
-            Region.sized(1, items),
+            "degrain_finish",
+            region,
             plate=(source, region),
-            centre=(centre.planes[index], work),
-            others=(moved, work),
+            coded=(coded, region),
             image=(clean, region),
             grain=(taken, region),
-            scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
-            variance=(thought.sigma**2, (thought.low, thought.high)),
-            spectrum=(spectrum, (0, 1)),
             uncurve=code.inverse,
             planes=n,
-            count=len(others),
             domain=CODE[code.domain],
-            tiles_x=-(-region.width // TILE),
-            rows=ROWS[device.kind],
-            step=STEP,
-            colour_step=COLOUR_STEP,
-            width=region.width,
-            height=region.height,
             toe=TOE,
-            scale=max(1.0, params.strength) ** 2,
-            agree=AGREE,
-            doubt=DOUBT,
-            band=_band_means(spectrum),
-            keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
             amount=[taking.amount] * 3,
         )
         taking.apply(device, region, noise, code, source, clean, taken)
@@ -407,12 +385,3 @@ class Degrain(Node):
     ) -> Mapping[str, Any]:
         """Measure sigma against level, and spectrum, for each channel."""
         return _knowledge(params).analyse(images, clips["input"], device)
-
-
-def _band_means(spectrum: Any) -> Any:
-    """Return the mean of each channel's spectrum in the kernel's four bands, (12,)."""
-    u, v = np.meshgrid(np.arange(8), np.arange(8))
-    band = np.maximum(u, v).ravel() // 2
-    means = np.ones((3, 4))
-    means[: len(spectrum)] = [[row[band == b].mean() for b in range(4)] for row in spectrum]
-    return means.ravel()

@@ -35,8 +35,9 @@ from safelight.host_adapters.cli.bench._others import packages
 from safelight.host_adapters.cli.bench._peers import THREADS, Peer, search
 from safelight.host_adapters.cli.bench._shot import degrain, machine_limits, peak_of, regrained
 from safelight.host_adapters.cli.bench.table import Row
-from safelight.nodes.grain.degrain import COLOUR_STEP, STEP, Degrain, DegrainParams
+from safelight.nodes.grain.degrain import Degrain, DegrainParams
 from safelight.nodes.grain.domain import coding
+from safelight.nodes.grain.merging import FULL, LEVELS, REDUCED
 from safelight.nodes.grain.stock import load_stock
 
 SIGMA = 12
@@ -254,19 +255,26 @@ def _grained(
 # --- time, memory, limits ----------------------------------------------------------------------------------------
 
 
-def operations(radius: int = RADIUS, step: int = STEP, colour_step: int = COLOUR_STEP) -> tuple[float, float]:
+def operations(radius: int = RADIUS) -> tuple[float, float]:
     """Count what a pixel of an RGB frame costs at least: arithmetic operations on floats, and bytes of memory.
 
-    Operations: transforms, comparisons, shrinkage, sums of the dense patches (motion search and compensation add about
-    a tenth). Bytes: every plane of the stack read once, moved planes written, the pyramid read once a neighbour.
+    Operations: transforms, comparisons, shrinkage, sums of the dense patches at full and reduced sizes (motion search
+    adds about a tenth). Bytes: every plane of the stack read once by each stage, moved planes written, the pyramid read
+    once a neighbour.
     """
     frames, dct = 2 * radius + 1, 36
-    columns = frames * dct + dct + 16  # vertical transforms, each shared by the eight patches over a column
-    patch = frames * 8 * dct + 2 * radius * (64 * 2 + 64 * 2) + 64 * 7 + 8 * dct + 64 + 72
+    sizes = sum(0.25**level for level in range(1, LEVELS + 1))
+    work = 0.0
+    for stages, area in ((FULL, 1.0), (REDUCED, sizes)):
+        for number, stage in enumerate(stages):
+            known = frames + (number > 0)  # the pilot is one picture more
+            columns = known * dct + dct + 16  # vertical transforms, each shared by the four patches over a column
+            patch = known * 8 * dct + 2 * radius * (64 * 2 + 64 * 2) + 64 * 7 + 8 * dct + 64 + 72
+            rows = 1 / stage.step + 2 / stage.colour_step
+            work += area * rows * (columns + patch / 2)
     moved = 2 * radius * 3 * (12 + 2)
-    return (columns + patch) * (1 / step + 2 / colour_step) + moved, 4.0 * (
-        3 * frames + 2 * 3 * 2 * radius + 1.33 * 2 * radius * 2 + 6 + 3
-    )
+    planes = 3 * frames * (1 + sizes * (1 + len(REDUCED))) + 2 * 3 * 2 * radius + 1.33 * 2 * radius * 2 + 9
+    return work + moved, 4.0 * planes
 
 
 def _speed(beside: bool, quick: bool) -> Iterator[Row]:

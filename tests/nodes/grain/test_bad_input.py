@@ -65,7 +65,8 @@ def test_a_clipped_plate() -> None:
     assert said in note(noisy, "log") and said in analysed(noisy).note
     image, grain = degrain(pictures(noisy), 1, noise="auto", domain="log")
     assert grain.data[:, 8:-8, 70:].std() > 0.015
-    np.testing.assert_allclose(image.data[:, :, :50], 1, atol=3e-7)
+    # Low frequencies are cleaned in patches of up to 64 pixels: of the noise beside it a trace reaches here.
+    np.testing.assert_allclose(image.data[:, :, :50], 1, atol=1e-3)
 
 
 def test_a_compressed_plate() -> None:
