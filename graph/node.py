@@ -225,9 +225,7 @@ class Node:
         clip = clips[self.inputs[0].name]
         return [Request(frame, clip.extent_at(frame)) for frame in clip.frames]
 
-    def analyse(
-        self, params: Any, images: Pictures, clips: Mapping[str, Clip], device: Device
-    ) -> Mapping[str, Any]:
+    def analyse(self, params: Any, images: Pictures, clips: Mapping[str, Clip], device: Device) -> Mapping[str, Any]:
         """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`.
 
         An entry `note`, if there is one, is shown to the person who renders.

@@ -269,7 +269,7 @@ def missing(wanted: Grain, own: Grain | None) -> Missing:
     """Return what a plate with grain `own` (None or silent: clean) lacks of `wanted`; both of the same channels.
 
     Variances of independent noises add: sigma² = wanted² - own² at every level; the spectrum is the difference of the
-    two, weighed by their mean variances, where it is positive.
+    two, weighed by their variances, where it is positive.
     """
     names = list(wanted.readings)
     levels = [level for one in wanted.readings.values() for level in one.level]
@@ -282,23 +282,22 @@ def missing(wanted: Grain, own: Grain | None) -> Missing:
     added = np.maximum(want - have, 0)
     more: dict[str, tuple[float, float]] = {}
     size = 2 * wanted.correlation.shape[1]
-    shapes, weights = [], np.zeros((2, len(names)))
+    shapes, share = [], np.zeros(len(names))
     for c, name in enumerate(names):
         seen = own.readings[name].level
         inside = seen[(seen >= light[0]) & (seen <= light[-1])]
         ratio = own.curve(name, inside) / np.maximum(wanted.curve(name, inside), 1e-9)
         if len(inside) and ratio.max() > _MORE:
             more[name] = (float(ratio.max()), float(inside[ratio.argmax()]))
-        # The spectra meet where the plate has pixels, and where something is added.
+        # Level by level the own grain is another share of the wanted; one filter serves the mean of them.
         at = inside[ratio < 1] if (ratio < 1).any() else light
-        weights[:, c] = np.mean(wanted.curve(name, at) ** 2), np.mean(own.curve(name, at) ** 2)
-        power = weights[0, c] * power_of(wanted.correlation[c]) - weights[1, c] * power_of(own.correlation[c])
+        share[c] = min(0.99, float(np.mean((own.curve(name, at) / np.maximum(wanted.curve(name, at), 1e-9)) ** 2)))
+        power = power_of(wanted.correlation[c]) - share[c] * power_of(own.correlation[c])
         power = np.maximum(power, 0)
         shape = np.fft.ifft2(power).real[: size // 2, : size // 2]
         shapes.append(shape / shape[0, 0] if shape[0, 0] > 0 else wanted.correlation[c])
-    strong, weak = np.sqrt(weights)
-    rest = np.sqrt(np.maximum(weights[0] - weights[1], 1e-12))
-    shared = wanted.channels * np.outer(strong, strong) - own.channels * np.outer(weak, weak)
+    weak, rest = np.sqrt(share), np.sqrt(1 - share)
+    shared = wanted.channels - own.channels * np.outer(weak, weak)
     shared = np.clip(shared / np.outer(rest, rest), -1, 1)
     np.fill_diagonal(shared, 1)
     return Missing(light, np.sqrt(added), np.stack(shapes), shared, more)

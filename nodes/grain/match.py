@@ -104,7 +104,7 @@ class GrainMatch(Node):
 
     The analysis measures the input, lays the grain into the very frames it measured, and measures them again: its
     entry `match` holds the errors before and after, of sigma, spectrum and correlation, as the note does in short.
-    `safelight analyse A --against B --plot match.png` draws them. The measurement is of the match itself, at strength 1.
+    `safelight analyse A --against B --plot match.png` draws them. They are of the match itself, at strength 1.
 
     Grain is matched pixel for pixel: bring the input to the reference's resolution before. A matte weighs sigma; where
     it is 0, and outside its data window, pixels keep their bits. Output `grain` is what was added: input + grain is the
@@ -213,9 +213,7 @@ class GrainMatch(Node):
             "seed": params.seed,
         }
 
-    def analysis_requests(
-        self, params: GrainMatchParams, clips: Mapping[str, Clip]
-    ) -> Mapping[str, Sequence[Request]]:
+    def analysis_requests(self, params: GrainMatchParams, clips: Mapping[str, Clip]) -> Mapping[str, Sequence[Request]]:
         """Look at up to six pairs of neighbouring frames of the input, and of the reference."""
         ports = [port for port in ("input", "reference") if port in clips]
         look = GrainAnalyse().analysis_requests
@@ -233,7 +231,9 @@ class GrainMatch(Node):
         names = _names(channels)
         code = _coding(domain, stock, channels)
         if params.profile:
-            wanted = Grain.of_profile(_profile(params))
+            profile = Grain.of_profile(_profile(params))
+            readings = {name.upper(): one for name, one in profile.readings.items()}
+            wanted = Grain(readings, profile.correlation, profile.channels)
         else:
             theirs = clips["reference"].channels
             found = survey(_planes(images.of("reference"), device), _coding(domain, stock, theirs))
@@ -244,7 +244,9 @@ class GrainMatch(Node):
                     remedy="Give a larger or less clipped reference.",
                 )
             wanted = Grain.of_survey(found, _names(theirs))
-        wanted = Grain({name.upper(): one for name, one in wanted.readings.items()}, wanted.correlation, wanted.channels)
+        wanted = Grain(
+            {name.upper(): one for name, one in wanted.readings.items()}, wanted.correlation, wanted.channels
+        )
         facts: dict[str, Any] = {"domain": domain, "stock": stock, "channels": names}
         if wanted.silent:
             return {"note": "the reference has no grain: nothing is added", **facts, "added": None}
@@ -330,9 +332,7 @@ def _lay(
     out = image.data.copy()
     y, x = inside.y0 - image.region.y0, inside.x0 - image.region.x0
     part = (slice(None), slice(y, y + inside.height), slice(x, x + inside.width))
-    laying.lay(
-        device, image.crop(inside), planes, out[part], grain[part], seed=params.seed, frame=frame, matte=matte
-    )
+    laying.lay(device, image.crop(inside), planes, out[part], grain[part], seed=params.seed, frame=frame, matte=matte)
     return {"image": image.with_data(out), "grain": image.with_data(grain)}
 
 

@@ -129,9 +129,7 @@ class Laying:
     tables: dict[str, Any]
 
     @classmethod
-    def of(
-        cls, coding: Coding, light: Floats, sigma: Floats, correlation: Floats, channels: Floats
-    ) -> Laying:
+    def of(cls, coding: Coding, light: Floats, sigma: Floats, correlation: Floats, channels: Floats) -> Laying:
         """Prepare grain.
 
         Parameters
