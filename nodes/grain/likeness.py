@@ -17,12 +17,14 @@ from safelight.nodes.grain.synthesis import power_of
 Floats = npt.NDArray[np.float64]
 
 _NODES = 0.25  # stops between nodes of a fitted curve
-_STIFF = 2e4  # against readings of 3 %: bends over about a stop
+_STIFF = 1e3  # of a fitted curve: it bends over about a stop
 _LEAN = 0.3  # of the weight that a reading above the curve keeps
 _KNOWN = 0.02  # relative error of a variance that no number of samples removes
 _NEAR = 0.6  # stops from a reading within which a curve counts as measured
 _MORE = 1.03  # sigma over another's from which it is called more: the measurement's own error is below
+_OVER = 1.1  # power in a ring over another's from which it is called more
 _SAMPLES = 256
+_GREY, _MIDDLE = 0.18, 4.0
 _TOE = 1e-3  # plate value under which curves are fitted over light itself, not over stops
 _FAINT = 0.02  # far autocorrelation that slow changes of the picture leave
 
@@ -218,6 +220,8 @@ def fit(one: Readings) -> tuple[Floats, Floats]:
     """
     at = places(one.level)
     value = 2 * np.log(np.maximum(one.sigma, 1e-9))
+    middle = float(np.median(value))  # where nothing pulls, the curve stays here
+    value = value - middle
     error = np.hypot(2 * one.error / np.maximum(one.sigma, 1e-9), _KNOWN)
     low, high = float(at.min()), float(at.max())
     count = max(2, 1 + int(np.ceil((high - low) / _NODES)))
@@ -228,15 +232,15 @@ def fit(one: Readings) -> tuple[Floats, Floats]:
     basis[np.arange(len(at)), nearest - 1] = 1 - part
     basis[np.arange(len(at)), nearest] = part
     bend = np.diff(np.eye(count), 2, axis=0) if count > 2 else np.zeros((1, count))
-    stiff = _STIFF * 0.03**2 * 1e3 * bend.T @ bend / 18 + 1e-6 * np.eye(count)
+    stiff = _STIFF * bend.T @ bend + 1e-3 * np.eye(count)
     trust = np.ones(len(at))
-    curve = np.full(count, float(np.median(value)))
+    curve = np.zeros(count)
     for _ in range(12):
         scaled = basis * (trust / error**2)[:, None]
         curve = np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ value)
         off = (value - basis @ curve) / np.hypot(error, 0.03)
         trust = np.maximum(1 - (off / 5) ** 2, 0.02) ** 2 * np.where(off > 0, _LEAN, 1.0)
-    return place, np.asarray(curve)
+    return place, np.asarray(curve + middle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +258,9 @@ class Missing:
     more: dict[str, tuple[float, float]]
     """Channels whose own grain is stronger somewhere: its sigma over the wanted one where that is worst, and the plate
     value there."""
+    excess: dict[str, tuple[float, float]]
+    """Channels whose own grain has more power somewhere in the spectrum: its power over the wanted one in the ring
+    where that is worst, and the frequency there, cycles a pixel."""
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data, rounded for a person."""
@@ -277,11 +284,12 @@ def missing(wanted: Grain, own: Grain | None) -> Missing:
     light = lights(np.linspace(float(ends[0]), float(ends[1]), _SAMPLES))
     want = np.stack([wanted.curve(name, light) for name in names]) ** 2
     if own is None or own.silent:
-        return Missing(light, np.sqrt(want), wanted.correlation, wanted.channels, {})
+        return Missing(light, np.sqrt(want), wanted.correlation, wanted.channels, {}, {})
     have = np.stack([own.curve(name, light) for name in names]) ** 2
     added = np.maximum(want - have, 0)
     more: dict[str, tuple[float, float]] = {}
     size = 2 * wanted.correlation.shape[1]
+    excess: dict[str, tuple[float, float]] = {}
     shapes, share = [], np.zeros(len(names))
     for c, name in enumerate(names):
         seen = own.readings[name].level
@@ -289,9 +297,15 @@ def missing(wanted: Grain, own: Grain | None) -> Missing:
         ratio = own.curve(name, inside) / np.maximum(wanted.curve(name, inside), 1e-9)
         if len(inside) and ratio.max() > _MORE:
             more[name] = (float(ratio.max()), float(inside[ratio.argmax()]))
-        # Level by level the own grain is another share of the wanted; one filter serves the mean of them.
-        at = inside[ratio < 1] if (ratio < 1).any() else light
+        # Level by level the own grain is another share of the wanted; one filter serves the mean of the middle ones,
+        # from which the survey has spectrum and correlation.
+        middle = np.abs(np.log2(np.maximum(inside, 1e-9) / _GREY)) < _MIDDLE
+        some = (ratio < 1) & (middle if middle.sum() > 2 else True)
+        at = inside[some] if some.any() else light
         share[c] = min(0.99, float(np.mean((own.curve(name, at) / np.maximum(wanted.curve(name, at), 1e-9)) ** 2)))
+        rings = share[c] * radial(own.correlation[c], BINS) / np.maximum(radial(wanted.correlation[c], BINS), 1e-3)
+        if rings.max() > _OVER:
+            excess[name] = (float(rings.max()), (int(rings.argmax()) + 0.5) * 0.5 / BINS)
         power = power_of(wanted.correlation[c]) - share[c] * power_of(own.correlation[c])
         power = np.maximum(power, 0)
         shape = np.fft.ifft2(power).real[: size // 2, : size // 2]
@@ -300,7 +314,7 @@ def missing(wanted: Grain, own: Grain | None) -> Missing:
     shared = wanted.channels - own.channels * np.outer(weak, weak)
     shared = np.clip(shared / np.outer(rest, rest), -1, 1)
     np.fill_diagonal(shared, 1)
-    return Missing(light, np.sqrt(added), np.stack(shapes), shared, more)
+    return Missing(light, np.sqrt(added), np.stack(shapes), shared, more, excess)
 
 
 def compare(wanted: Grain, found: Grain) -> dict[str, Any]:
@@ -317,9 +331,7 @@ def compare(wanted: Grain, found: Grain) -> dict[str, Any]:
             continue
         place, other = places(a.level), places(b.level)
         at = np.arange(np.ceil(2 * place.min()), np.floor(2 * place.max()) + 1) / 2
-        keep = np.abs(at[:, None] - place).min(1) < _NEAR if len(at) else np.zeros(0, bool)
-        if len(other) and len(at):
-            keep &= np.abs(at[:, None] - other).min(1) < _NEAR
+        keep = _measured(at, place) & (_measured(at, other) if len(other) else True)
         at = at[keep] if keep.any() else place
         light = lights(at)
         error = found.curve(name, light) / wanted.curve(name, light) - 1
@@ -337,6 +349,14 @@ def compare(wanted: Grain, found: Grain) -> dict[str, Any]:
     have = found.channels if not found.silent else np.eye(len(found.channels))
     out["correlation"] = _one(np.abs(have - wanted.channels).max())
     return out
+
+
+def _measured(at: Floats, places: Floats) -> npt.NDArray[np.bool_]:
+    """Tell where a curve rests on readings: between the first and the last, none of them far."""
+    if not len(at):
+        return np.zeros(0, bool)
+    near = np.abs(at[:, None] - places).min(1) < _NEAR
+    return np.asarray(near & (at >= places.min()) & (at <= places.max()))
 
 
 def _one(value: Any) -> float:

@@ -18,7 +18,7 @@ from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.grain.analyse import GrainAnalyse, GrainAnalyseParams
 from safelight.nodes.grain.domain import Coding, Domain, coding
-from safelight.nodes.grain.likeness import Grain, compare, missing
+from safelight.nodes.grain.likeness import Grain, Missing, compare, missing
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.profile import Profile, load_profile
 from safelight.nodes.grain.regrain import film_layers
@@ -99,8 +99,8 @@ class GrainMatch(Node):
     stays what it is at the last. The mean light of every tone is kept.
 
     A picture that has grain of its own gets what is missing: sigma² − own², at every exposure, with the difference of
-    the two spectra where that is positive. Where it has more than the reference nothing is added, and the note says so:
-    a Degrain before the match makes room.
+    the two spectra where that is positive. Where it has more than the reference, at an exposure or at a frequency,
+    nothing is added, and the note says so: a Degrain before the match makes room.
 
     The analysis measures the input, lays the grain into the very frames it measured, and measures them again: its
     entry `match` holds the errors before and after, of sigma, spectrum and correlation, as the note does in short.
@@ -263,7 +263,7 @@ class GrainMatch(Node):
 
         after = Grain.of_survey(survey(_planes(matched(), device), code), names)
         match = {"before": compare(wanted, own), "after": compare(wanted, after)}
-        note = _note(wanted, own, after, match, lack.more, UNIT[domain])
+        note = _note(wanted, own, after, match, lack, UNIT[domain])
         if before.usable < FEWEST:
             note += f". Careful: only {before.usable} areas of the input could be measured"
         data = {"reference": wanted.as_data(), "before": own.as_data(), "after": after.as_data()}
@@ -355,7 +355,7 @@ def _note(
     own: Grain,
     after: Grain,
     match: Mapping[str, Any],
-    more: Mapping[str, tuple[float, float]],
+    lack: Missing,
     unit: str,
 ) -> str:
     """Say in one line what was done, how well, and what to do about the rest."""
@@ -367,12 +367,17 @@ def _note(
         said.append(f"off before: {short(match['before'])}; after: {short(match['after'])}")
     if own.silent:
         said.append("the input has no grain of its own")
-    for name, (ratio, light) in more.items():
+    for name, (ratio, light) in lack.more.items():
         stops = f"{np.log2(light / 0.18):+.1f} stops" if light > 0 else "black"
-        said.append(
-            f"Careful: the input has {ratio:.2f} times the reference's grain in {name} at {stops}; none is added "
-            "where it has more. Put a Degrain before"
-        )
+        said.append(f"Careful: the input has {ratio:.2f} times the reference's grain in {name} at {stops}")
+    for name, (ratio, frequency) in lack.excess.items():
+        if name not in lack.more:
+            said.append(
+                f"Careful: the input's grain has {ratio:.2f} times the reference's power in {name} at {frequency:.3g} "
+                "cycles a pixel"
+            )
+    if lack.more or lack.excess:
+        said.append("None is added where the input has more: put a Degrain before")
     return ". ".join(said)
 
 

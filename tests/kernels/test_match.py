@@ -1,4 +1,4 @@
-"""The kernels behind GrainMatch against slow float64 references made from the same counters."""
+"""The kernels behind GrainMatch, "match_white" and "match_apply", against slow float64 references."""
 
 import numpy as np
 import pytest
