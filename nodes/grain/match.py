@@ -18,6 +18,7 @@ from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.grain.analyse import GrainAnalyse, GrainAnalyseParams
 from safelight.nodes.grain.domain import Coding, Domain, coding
+from safelight.nodes.grain.laid import laid_grain
 from safelight.nodes.grain.likeness import Grain, Missing, compare, missing
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.profile import Profile, load_profile
@@ -29,6 +30,7 @@ from safelight.nodes.grain.synthesis import Laying
 
 UNIT = {"log": "stops", "linear": "plate values", "density": "density"}
 """What sigma is in, by domain."""
+_HALF_STOP, _MUCH = 2**0.5, 0.1
 
 
 class GrainMatchParams(Params):
@@ -102,8 +104,9 @@ class GrainMatch(Node):
     the two spectra where that is positive. Where it has more than the reference, at an exposure or at a frequency,
     nothing is added, and the note says so: a Degrain before the match makes room.
 
-    The analysis measures the input, lays the grain into the very frames it measured, and measures them again: its
-    entry `match` holds the errors before and after, of sigma, spectrum and correlation, as the note does in short.
+    The analysis measures the input, lays the grain into the very frames it measured, and measures them again (where
+    the input was clean, by what they have become over what they were, so that texture does not count): its entry
+    `match` holds the errors before and after, of sigma, spectrum and correlation, as the note does in short.
     `safelight analyse A --against B --plot match.png` draws them. They are of the match itself, at strength 1.
 
     Grain is matched pixel for pixel: bring the input to the reference's resolution before. A matte weighs sigma; where
@@ -251,23 +254,64 @@ class GrainMatch(Node):
         if wanted.silent:
             return {"note": "the reference has no grain: nothing is added", **facts, "added": None}
         wanted = wanted.like(names)
-        before = survey(_planes(images.of("input"), device), code)
+        reach = _Reach(wanted)
+        before = survey(reach.watch(_planes(images.of("input"), device)), code)
         own = Grain.of_survey(before, names)
         lack = missing(wanted, own if params.subtract else None)
         added = {**facts, **lack.as_data()} if lack.sigma.any() else None
         plain = GrainMatchParams(seed=params.seed)
 
-        def matched() -> Iterator[tuple[int, Image]]:
+        def rendered() -> Iterator[tuple[int, Any, Any]]:
             for frame, image in images.of("input"):
-                yield frame, _lay(plain, added, device.upload(image), None, frame, device)["image"]
+                made = _lay(plain, added, device.upload(image), None, frame, device)["image"]
+                yield frame, _colours(image, device), _colours(made, device)
 
-        after = Grain.of_survey(survey(_planes(matched(), device), code), names)
+        if own.silent:  # all that is there was laid in: what texture hides from a survey, a difference shows
+            after = laid_grain(((given, made) for _, given, made in rendered()), code, names)
+        else:
+            after = Grain.of_survey(survey(((frame, made) for frame, _, made in rendered()), code), names)
         match = {"before": compare(wanted, own), "after": compare(wanted, after)}
-        note = _note(wanted, own, after, match, lack, UNIT[domain])
+        note = ". ".join([_note(wanted, own, after, match, lack, UNIT[domain]), *reach.remarks()])
         if before.usable < FEWEST:
             note += f". Careful: only {before.usable} areas of the input could be measured"
         data = {"reference": wanted.as_data(), "before": own.as_data(), "after": after.as_data()}
         return {"note": note, **facts, "match": match, "added": added, **data}
+
+
+class _Reach:
+    """Counts what of a picture lies beyond the exposures that the reference was measured at."""
+
+    def __init__(self, wanted: Grain) -> None:
+        self.wanted = wanted
+        self.ends = [(one.level[0], one.level[-1]) if len(one.level) else None for one in wanted.readings.values()]
+        self.seen = 0
+        self.beyond = np.zeros((len(self.ends), 2))
+
+    def watch(self, frames: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Hand on frames, counting every fourth pixel of every fourth row."""
+        for frame, planes in frames:
+            some = planes[:, ::4, ::4]
+            self.seen += some[0].size
+            for c, ends in enumerate(self.ends):
+                if ends is not None:
+                    # Half a stop is within the classes that sigma was measured in.
+                    low, high = ends[0] / _HALF_STOP if ends[0] > 0 else ends[0], ends[1] * _HALF_STOP
+                    self.beyond[c] += (some[c] < low).sum(), (some[c] > high).sum()
+            yield frame, planes
+
+    def remarks(self) -> Iterator[str]:
+        """Say so where much of the picture does."""
+        for c, (name, ends) in enumerate(zip(self.wanted.readings, self.ends, strict=True)):
+            if ends is None:
+                yield f"Careful: the reference has no grain in {name}"
+                continue
+            for share, end, side in zip(self.beyond[c] / max(1, self.seen), ends, ("under", "above"), strict=True):
+                if share > _MUCH:
+                    stops = f"{np.log2(end / 0.18):+.1f} stops" if end > 0 else "black"
+                    yield (
+                        f"Careful: {share:.0%} of the input's {name} lie {side} {stops}, where the reference could not "
+                        "be measured: sigma stays there what it is at that level"
+                    )
 
 
 def _idle(params: GrainMatchParams) -> bool:
@@ -308,7 +352,11 @@ def _remarks(mine: Sequence[str], theirs: Sequence[str], width: int, their_width
 
 def _planes(images: Iterable[tuple[int, Image]], device: Device) -> Iterator[tuple[int, Any]]:
     for frame, image in images:
-        yield frame, device.download(image).data[list(colour_planes(image.channels))]
+        yield frame, _colours(image, device)
+
+
+def _colours(image: Image, device: Device) -> Any:
+    return device.download(image).data[list(colour_planes(image.channels))]
 
 
 def _lay(
