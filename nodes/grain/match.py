@@ -53,7 +53,7 @@ class GrainMatchParams(Params):
     )
     domain: Literal["auto", "log", "linear", "density"] = param(
         "auto",
-        "What the reference is measured and the grain laid in in. log: stops above a toe of 0.01, for scene-linear "
+        "What the reference is measured in and the grain laid in. log: stops above a toe of 0.01, for scene-linear "
         "plates. density: of the layers of `stock`. linear: plate values, for material that is already log or "
         "display-referred. auto: density where a stock is named, otherwise log. A profile brings its own.",
     )
@@ -254,8 +254,8 @@ class GrainMatch(Node):
         wanted = wanted.like(names)
         reach = Reach(wanted)
         before = survey(reach.watch(_planes(images.of("input"), device)), code)
-        own = Grain.of_survey(before, names)
-        lack = missing(wanted, own if params.subtract else None)
+        own = Grain.of_survey(before, names) if params.subtract else laid_grain((), code, names)
+        lack = missing(wanted, own)
         added = {**facts, **lack.as_data()} if lack.sigma.any() else None
         plain = GrainMatchParams(seed=params.seed)
 
@@ -269,7 +269,9 @@ class GrainMatch(Node):
         else:
             after = Grain.of_survey(survey(((frame, made) for frame, _, made in rendered()), code), names)
         match = {"before": compare(wanted, own), "after": compare(wanted, after)}
-        note = ". ".join([note_of(wanted, own, after, match, lack, UNIT[domain]), *reach.remarks()])
+        note = ". ".join(
+            [note_of(wanted, own, after, match, lack, UNIT[domain], subtract=params.subtract), *reach.remarks()]
+        )
         if before.usable < FEWEST:
             note += f". Careful: only {before.usable} areas of the input could be measured"
         data = {"reference": wanted.as_data(), "before": own.as_data(), "after": after.as_data()}

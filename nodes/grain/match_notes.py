@@ -78,6 +78,8 @@ def note(
     match: Mapping[str, Any],
     lack: Missing,
     unit: str,
+    *,
+    subtract: bool,
 ) -> str:
     """Say in one line what was done, how well, and what to do about the rest."""
     grey = ", ".join(f"{name} {float(wanted.curve(name, 0.18)):.3g}" for name in wanted.readings)
@@ -87,7 +89,7 @@ def note(
     else:
         said.append(f"off before: {short(match['before'])}; after: {short(match['after'])}")
     if own.silent:
-        said.append("the input has no grain of its own")
+        said.append("the input has no grain of its own" if subtract else "the input is taken for clean")
     for name, (ratio, light) in lack.more.items():
         stops = f"{np.log2(light / 0.18):+.1f} stops" if light > 0 else "black"
         said.append(f"Careful: the input has {ratio:.2f} times the reference's grain in {name} at {stops}")

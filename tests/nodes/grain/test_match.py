@@ -196,6 +196,9 @@ def test_more_grain_than_the_references_is_said_and_none_added() -> None:
     made = matched(strong, result)
     np.testing.assert_array_equal(made["image"].data, strong[0].astype(np.float32))
     assert not made["grain"].data.any()
+    anyway = analysed(strong[:1, :, :160], noisy(ramp(2, 160)), subtract=False)
+    assert "the input is taken for clean" in anyway["note"] and errors(anyway)[0] < 0.1
+    assert matched(strong, anyway)["grain"].data.std() > 0.01
 
 
 def test_a_reference_without_grain_adds_nothing_and_says_so() -> None:
