@@ -11,10 +11,11 @@ import numpy.typing as npt
 from safelight.nodes.grain.domain import Coding
 from safelight.nodes.grain.likeness import Grain, Readings, compact
 from safelight.nodes.grain.residual import REACH, SIDE, cut
-from safelight.nodes.grain.survey import FEWEST
 
 Floats = npt.NDArray[np.float64]
 
+FEWEST = 6
+"""Blocks that a figure must rest on, as in a survey."""
 _PER_FRAME = 4096  # blocks of a frame, spread evenly
 _HALF_STOPS = 16
 _GREY = 0.18

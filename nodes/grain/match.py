@@ -18,7 +18,7 @@ from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.grain.analyse import GrainAnalyse, GrainAnalyseParams
 from safelight.nodes.grain.domain import Coding, Domain, coding
-from safelight.nodes.grain.laid import laid_grain
+from safelight.nodes.grain.laid import FEWEST, laid_grain
 from safelight.nodes.grain.likeness import Grain, compare, missing
 from safelight.nodes.grain.match_notes import UNIT, Reach, remarks
 from safelight.nodes.grain.match_notes import note as note_of
@@ -27,7 +27,7 @@ from safelight.nodes.grain.profile import Profile, load_profile
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.residual import SIDE
 from safelight.nodes.grain.stock import load_stock
-from safelight.nodes.grain.survey import FEWEST, survey
+from safelight.nodes.grain.survey import survey
 from safelight.nodes.grain.synthesis import Laying
 
 
