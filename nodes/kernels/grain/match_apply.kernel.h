@@ -62,7 +62,9 @@ SL_FN void match_apply(const match_apply_args& k, const sl::At<EDGE>& at) {
         const F g = weight * (match_noise(k, at, c) - weight * lookup(k.bias, c, level));
         F grain;
         if (k.domain == DENSITY) {
-            grain = grained(film_layer(k, c), x, g) - x;
+            FilmLayer film = film_curve(k, c);
+            film.sigma = k.sigma.p + c * k.sigma.n;
+            grain = grained(film, x, g, splat(1.0f)) - x;
         } else {
             const F step = lookup(k.sigma, c, level) * g;
             grain = k.domain == LOG ? match_stepped(x, step, k.toe) - x : step;
