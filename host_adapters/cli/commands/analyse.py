@@ -10,6 +10,9 @@ import typer
 from safelight.host_adapters.cli.options import DeviceName, Json, Memory, Threads, Untrusted, read_size
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from safelight.graph.device import Device
     from safelight.graph.graph import Graph
     from safelight.nodes.grain.profile import Profile
 
@@ -59,6 +62,12 @@ def analyse(
     stock: Annotated[
         str, typer.Option("--stock", help="Stock the plate was shot on: sigma is then given in density.")
     ] = "",
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", metavar="PICTURES", help="Match these to the plate's grain and say how well: see GrainMatch."
+        ),
+    ] = None,
     colourspace: Annotated[
         str, typer.Option("--colourspace", help="Colour space of the plate, where the files do not say it.")
     ] = "auto",
@@ -78,6 +87,7 @@ def analyse(
       safelight analyse scan.####.dpx
       safelight analyse scan.####.dpx --plot grain.html --profile grain.json
       safelight analyse scan.exr --stock 500T --pitch 6 --patch 200,100,600,400 --json
+      safelight analyse scan.####.dpx --against render.####.exr --plot match.png
       safelight analyse scan.####.dpx --film-grain-table grain.tbl
       safelight analyse grain.json --film-grain-table grain.tbl --delivery "Rec.1886 Rec.709 - Display"
 
@@ -111,6 +121,17 @@ def analyse(
             f"'{plot.name}' is no PNG and no HTML", remedy="Call the plot, for instance, grain.png or grain.html."
         )
     place, budget = choose_device(device, threads), read_size(memory) or default_budget()
+    if against is not None:
+        if profile is not None or patch is not None or pitch or film_grain_table is not None:
+            raise GraphError(
+                "--against compares two plates: it has no use for --profile, --patch, --pitch or --film-grain-table",
+                remedy="Leave them out, or analyse the plate alone.",
+            )
+        if plot is not None and plot.suffix.casefold() != ".png":
+            raise GraphError(f"'{plot.name}' is no PNG", remedy="Call the plot of a match, for instance, match.png.")
+        pair = (sequence, against)
+        _against(pair, plot, colourspace, stock, place, budget, untrusted=untrusted, as_json=as_json)
+        return
     export = None
     if film_grain_table is not None:
         export = Export(film_grain_table.expanduser(), delivery, matrix, delivery_width, place)
@@ -157,6 +178,54 @@ def analyse(
     for path in (plot, profile, film_grain_table):
         if path is not None:
             say(f"wrote {path}")
+
+
+def _save(picture: Image, path: Path) -> None:
+    from safelight.graph.errors import GraphError
+
+    try:
+        picture.save(path.expanduser(), "PNG")
+    except OSError as error:
+        raise GraphError(
+            f"the plot cannot be written: {error.strerror}", file=path, remedy="Name a file in another folder."
+        ) from None
+
+
+def _against(
+    pair: tuple[Path, Path],
+    plot: Path | None,
+    colourspace: str,
+    stock: str,
+    place: Device,
+    budget: int,
+    *,
+    untrusted: bool,
+    as_json: bool,
+) -> None:
+    """Match the second to the first and show the error of the match."""
+    from safelight.graph.analysis import run_analyses
+    from safelight.host_adapters.cli.console import out, put_json, say
+    from safelight.host_adapters.cli.guard import interruptible
+    from safelight.host_adapters.cli.match_report import draw_match, match_graph, match_table
+    from safelight.host_adapters.cli.progress import progress_of
+
+    plate, picture = (str(path.expanduser().absolute()) for path in pair)
+    graph = match_graph(plate, picture, colourspace, stock, untrusted=untrusted)
+    for warning in graph.check():
+        say(f"warning: {warning}")
+    with interruptible() as cancel, progress_of("auto") as shown:
+        found = run_analyses(graph, place, budget=budget, progress=shown, cancel=cancel)["match"]
+    if plot is not None:
+        _save(draw_match(found, f"{pair[1].name} matched to {pair[0].name}"), plot)
+    if as_json:
+        put_json({"ok": True, "sequence": pair[0], "against": pair[1], "match": found})
+        return
+    console = out()
+    console.print(found["note"], soft_wrap=True)
+    if "match" in found:
+        console.print(match_table(found["match"]))
+    if plot is not None:
+        say(f"wrote {plot}")
 
 
 def _graph(
