@@ -25,6 +25,7 @@ from safelight.graph.image import Image
 from safelight.graph.params import extra
 from safelight.graph.plan import Target, plan
 from safelight.graph.progress import Progress, Silent, Stage
+from safelight.graph.provenance import bare
 from safelight.graph.signature import Signatures, digest, picture_params
 
 FORMAT = 1
@@ -118,7 +119,7 @@ def plate_of(graph: Graph, name: str) -> list[str]:
 def _images(executor: Executor, stage: Stage) -> Iterator[tuple[int, Image]]:
     for target, image in executor.run():
         assert isinstance(image, Image)
-        yield target.frame, image
+        yield target.frame, bare(image)
         stage.advance(target.frame, executor.live_bytes)
 
 
