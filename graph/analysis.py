@@ -27,6 +27,7 @@ from safelight.graph.node import Request
 from safelight.graph.params import extra
 from safelight.graph.plan import Target, plan
 from safelight.graph.progress import Progress, Silent, Stage
+from safelight.graph.provenance import bare
 from safelight.graph.signature import Signatures, digest, picture_params
 
 FORMAT = 1
@@ -155,7 +156,7 @@ class _Made:
         )
         for target, image in executor.run():
             assert isinstance(image, Image)
-            yield target.frame, image
+            yield target.frame, bare(image)
             stage.advance(target.frame, executor.live_bytes)
 
 

@@ -17,6 +17,10 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From a version to the next: each takes the whole document as plain data. Nodes add their own (`Node.upgrades`)."""
 
 SECTIONS = ("safelight", "graph", "colour", "shot", "nodes")
+SWITCHES = ("forensic", "provenance")
+"""Entries of [graph] that say how every node works; see `Settings`."""
+LABELS = ("name", "description")
+"""Entries of [graph] for people."""
 _RESERVED = ("type", "input", "inputs")
 
 
@@ -94,6 +98,7 @@ class Document:
         for name, table in sections.items():
             if not isinstance(table, dict):
                 raise GraphError(f"'{name}' must be a table", remedy=f"Write [{name}] and its entries below it.")
+        _check_graph(sections["graph"])
         cuts = sections["shot"].get("cuts", [])
         if not isinstance(cuts, list) or not all(isinstance(cut, int) for cut in cuts):
             raise GraphError("'shot.cuts' must list frame numbers", remedy="Write, for instance, cuts = [1043, 1101].")
@@ -133,6 +138,14 @@ def load_document(path: Path | str, overrides: Sequence[tuple[str, str]] = ()) -
     except OSError as error:
         raise GraphError(f"the graph document cannot be read: {error.strerror}", file=path) from None
     return Document.parse(text, path.resolve().parent, path).with_overrides(overrides)
+
+
+def _check_graph(table: Mapping[str, Any]) -> None:
+    for name, value in table.items():
+        if name not in SWITCHES and name not in LABELS:
+            raise GraphError(f"[graph] has no entry '{name}'", remedy=did_you_mean(name, [*SWITCHES, *LABELS]))
+        if name in SWITCHES and not isinstance(value, bool):
+            raise GraphError(f"'graph.{name}' must be true or false, not {value!r}")
 
 
 def _entry(name: str, table: Any) -> Entry:

@@ -13,6 +13,7 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Node, Request, only
 from safelight.graph.plan import Key, Need, Plan, Target, Task, clamped_needs
+from safelight.graph.provenance import bare, has_record, with_codes
 from safelight.graph.region import Region
 
 Outputs = Mapping[str, Image]
@@ -184,21 +185,41 @@ class Executor:
         request = Request(task.frame, region)
         needs = task.needs if region == task.region else clamped_needs(graph, name, request)
         images: dict[str, dict[int, Image]] = {}
+        seen: dict[str, dict[int, Image]] = {}
         for need in needs:
-            images.setdefault(need.port, {})[need.frame] = self._input(need, device).crop(need.region)
+            image = self._input(need, device).crop(need.region)
+            images.setdefault(need.port, {})[need.frame] = image
+            seen.setdefault(need.port, {})[need.frame] = image if node.sink else bare(image)
         inputs = Inputs(
             request,
-            images,
+            seen,
             graph.input_clips(name),
             graph.settings,
             prepared=lambda port, frame: self._prepare(task, port, frame, device),
             analysis=self._analyses.get(name),
         )
         outputs = only(node.compute(graph.params[name], request, inputs, device), node)
+        if not node.sink:
+            outputs = self._record(name, request, Inputs(request, images, inputs.clips), outputs, device)
         for port, image in outputs.items():
             if image.region != region:
                 raise RuntimeError(f"{node.id} made {image.region} of output '{port}' where {region} was asked for")
         return outputs
+
+    def _record(
+        self, name: str, request: Request, inputs: Inputs, outputs: Outputs, device: Device
+    ) -> Mapping[str, Image]:
+        """Lay the record of its pixels beside the first output, where the graph keeps one."""
+        node = self._graph.nodes[name]
+        first = node.outputs[0].name
+        made, xp = outputs[first], device.xp
+        if not has_record(self._graph.clips[name][first]) or has_record(made):
+            return outputs
+        if node.inputs:
+            found = node.record(self._graph.params[name], request, inputs, outputs, device)
+        else:
+            found = xp.zeros(made.data.shape[1:], dtype="uint32")
+        return {**outputs, first: with_codes(made, found, xp)}
 
     def _prepare(self, task: Task, port: str, frame: int, device: Device) -> Any:
         place = (task.node, port, frame)
@@ -206,7 +227,7 @@ class Executor:
             need = next(need for need in task.needs if need.port == port and need.frame == frame)
             image = self._input(need, device).crop(need.region)
             node = self._graph.nodes[task.node]
-            self._prepared[place] = node.prepare(self._graph.params[task.node], port, image, device)
+            self._prepared[place] = node.prepare(self._graph.params[task.node], port, bare(image), device)
         return self._prepared[place]
 
     def _input(self, need: Need, device: Device) -> Image:

@@ -18,6 +18,7 @@ from safelight.graph.errors import GraphError, SafelightError, did_you_mean
 from safelight.graph.image import Clip
 from safelight.graph.node import Node, Settings
 from safelight.graph.params import Params, extra
+from safelight.graph.provenance import bare_clip, has_record, recorded_clip
 from safelight.graph.registry import Registry, default_registry
 
 
@@ -114,7 +115,8 @@ class Graph:
         clips: dict[str, dict[str, Clip]] = {}
         for name in self.order:
             node = self.nodes[name]
-            inputs = {port: clips[source.node][source.output] for port, source in self.links[name].items()}
+            links = self.links[name]
+            inputs = {port: self._seen(name, clips[source.node][source.output]) for port, source in links.items()}
             try:
                 params = self.params[name]
                 made = node.offer(params, self.settings) if node.source else node.extent(params, inputs)
@@ -123,6 +125,9 @@ class Graph:
             if isinstance(made, Clip):
                 made = {port.name: made for port in node.outputs}
             clips[name] = dict(made)
+            if self._keeps_record(node, links, clips):
+                first = node.outputs[0].name
+                clips[name][first] = recorded_clip(clips[name][first])
         return clips
 
     def clip(self, name: str, output: str = "") -> Clip:
@@ -130,19 +135,41 @@ class Graph:
         return self.clips[name][self.output(name, output)]
 
     def input_clips(self, name: str) -> dict[str, Clip]:
-        """Return the facts about a node's connected inputs, by port."""
-        return {port: self.clips[source.node][source.output] for port, source in self.links[name].items()}
+        """Return what a node is told of its connected inputs, by port."""
+        return {
+            port: self._seen(name, self.clips[source.node][source.output]) for port, source in self.links[name].items()
+        }
+
+    def _keeps_record(self, node: Node, links: Mapping[str, Source], clips: Mapping[str, Mapping[str, Clip]]) -> bool:
+        """Tell whether a node's first output has a record: a source's where asked for, others' as the first input."""
+        if not node.inputs:
+            return self.settings.provenance
+        source = links.get(node.inputs[0].name)
+        return source is not None and has_record(clips[source.node][source.output])
+
+    def _seen(self, name: str, clip: Clip) -> Clip:
+        """Return a clip as a node sees it: the engine keeps the record of its pixels, but for what is written."""
+        return clip if self.nodes[name].sink else bare_clip(clip)
 
     def check(self) -> list[str]:
         """Let every node refuse what would fail later; return warnings, each naming its node."""
         warnings = []
         for name in self.order:
             try:
+                self._refuse_invention(name)
                 found = self.nodes[name].check(self.params[name], self.input_clips(name), self.settings)
                 warnings += [f"node '{name}': {text}" for text in found]
             except SafelightError as error:
                 raise error.at(where=f"node '{name}'") from None
         return warnings
+
+    def _refuse_invention(self, name: str) -> None:
+        what = self.nodes[name].invents(self.params[name]) if self.settings.forensic else ""
+        if what:
+            raise GraphError(
+                f"{self.nodes[name].id} {what}, and the graph is forensic",
+                remedy="Take the node out, or say forensic = false in [graph].",
+            )
 
     def shot(self, frame: int) -> tuple[float, float]:
         """Return the bounds of the shot a frame is in: first <= frame < end, infinite where no cut bounds it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from safelight.graph import provenance
 from safelight.graph.device import Device, cpu_count
 from safelight.graph.errors import RenderError
 from safelight.graph.image import Clip, Image
@@ -43,6 +44,16 @@ class Settings:
     """Read files in a child process with a memory limit."""
     threads: int = field(default_factory=cpu_count)
     """Threads that reading and writing may use."""
+
+    @property
+    def forensic(self) -> bool:
+        """Nothing may be invented: nodes that synthesise are refused."""
+        return bool(self.section("graph").get("forensic", False))
+
+    @property
+    def provenance(self) -> bool:
+        """Every picture carries a record of where its pixels came from; a forensic graph's does unless told not to."""
+        return bool(self.section("graph").get("provenance", self.forensic))
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return one table, empty when the document has none of that name."""
@@ -150,6 +161,8 @@ class Node:
     """True for nodes that write: see `writer`."""
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     """Where `compute` runs; elsewhere the engine moves the pixels for it."""
+    mark: ClassVar[int] = provenance.GRADED
+    """What the record of a pixel says once this node has changed it."""
     scratch: ClassVar[float] = 1.0
     """Working memory of `compute`, in multiples of the bytes of the output it is asked for."""
     upgrades: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
@@ -206,6 +219,25 @@ class Node:
     def compute(self, params: Any, request: Request, inputs: Inputs, device: Device) -> Image | Mapping[str, Image]:
         """Make the pixels asked for: exactly `request.region`. Pure. One image, or one for each output port."""
         raise NotImplementedError
+
+    def record(
+        self, params: Any, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
+    ) -> Any:
+        """Return the record of the first output's pixels, uint32 (H, W); see `safelight.graph.provenance`.
+
+        Asked for only where the first input has one: `compute` neither sees nor makes it. `inputs` carry theirs as a
+        channel. Default: the first input's, with `mark` where the colour's bits differ.
+        """
+        made = outputs[self.outputs[0].name]
+        return provenance.altered(inputs[self.inputs[0].name], made, self.mark, device.xp)
+
+    def invents(self, params: Any) -> str:
+        """Say what the node would lay into the picture that was never on the film; "" for nothing.
+
+        A forensic graph refuses nodes that answer. A node that can also work without inventing answers "" and heeds
+        `Settings.forensic`.
+        """
+        return ""
 
     # --- a whole-shot analysis, for nodes that need one ------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safelight.graph.graph import Graph
-from safelight.graph.node import Request
+from safelight.graph.node import Node, Request
 from safelight.graph.params import Params, extra
 from safelight.graph.plan import Need, clamped_needs
 
@@ -112,6 +112,13 @@ class Signatures:
                     picture_params(params),
                     node.fingerprint(params, None, graph.settings),
                     digest(analysis) if analysis is not None else "",
+                    *self._record(node),
                 ]
             )
         return self._static[name] + node.fingerprint(params, frame, graph.settings)
+
+    def _record(self, node: Node) -> list[str]:
+        """Return what the document's [graph] changes in a node's pictures; nothing for a plain document."""
+        settings = self._graph.settings
+        recorded = ["provenance"] if settings.provenance and not node.inputs else []
+        return recorded + (["forensic"] if settings.forensic else [])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from safelight.graph.errors import GraphError, RenderError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Array, Clip, Image, colour_planes
 from safelight.graph.progress import Progress, Stage
+from safelight.graph.provenance import CHANNEL, KEPT, changed, codes, describe, has_record, tally
+from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.nodes.measure.metrics import (
     Figures,
@@ -46,6 +49,39 @@ class Colours:
     itp: float
 
 
+@dataclass(frozen=True)
+class Record:
+    """What B's channel `provenance` says of its pixels, and whether it is true of those it calls kept."""
+
+    pixels: Mapping[int, int]
+    """How many pixels have each code."""
+    broken: int
+    """Pixels that are marked kept and whose bits differ from A's, or that A does not have."""
+
+    def __add__(self, other: Record) -> Record:
+        return Record(Counter(self.pixels) + Counter(other.pixels), self.broken + other.broken)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data, the commonest first."""
+        ordered = sorted(self.pixels.items(), key=lambda item: -item[1])
+        return {"pixels": {describe(code): count for code, count in ordered}, "kept_but_changed": self.broken}
+
+
+def read_record(a: Image, b: Image, offset: tuple[int, int]) -> Record | None:
+    """Hold B's record against A, `offset` being A's display window's corner less B's; None where B has none."""
+    if not has_record(b):
+        return None
+    found = codes(b)
+    at, (dx, dy) = a.region, offset
+    aligned = replace(a, region=Region(at.x0 - dx, at.y0 - dy, at.x1 - dx, at.y1 - dy))
+    touched = np.ones(found.shape, dtype=bool)
+    both = b.region.intersect(aligned.region)
+    if both:
+        y, x = both.y0 - b.region.y0, both.x0 - b.region.x0
+        touched[y : y + both.height, x : x + both.width] = changed(aligned, b.crop(both))
+    return Record(tally(found), int(np.count_nonzero(touched & (found == KEPT))))
+
+
 ColourMeter = Callable[[Array, Array], Colours | None]
 
 
@@ -59,6 +95,7 @@ class Measured:
     colours: Colours | None
     shift_a: tuple[float, float] | None
     shift_b: tuple[float, float] | None
+    record: Record | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data; what is infinite or has no meaning is null."""
@@ -77,6 +114,7 @@ class Measured:
             "level": found.level,
             "shift_a": self.shift_a,
             "shift_b": self.shift_b,
+            "provenance": self.record.as_data() if self.record is not None else None,
         }
 
 
@@ -98,6 +136,7 @@ class Totals:
     unmeasured: int = 0
     identical: bool = True
     frames: int = 0
+    record: Record | None = None
 
     def add(self, pair: Measured) -> None:
         """Take in one pair."""
@@ -118,6 +157,8 @@ class Totals:
             self.colours.append(pair.colours)
         if found.max_difference is not None:
             self.largest = max(self.largest or 0.0, found.max_difference)
+        if pair.record is not None:
+            self.record = pair.record if self.record is None else self.record + pair.record
         self.shifts_a.append(pair.shift_a)
         self.shifts_b.append(pair.shift_b)
 
@@ -144,6 +185,7 @@ class Totals:
             "flicker": flicker(self.levels),
             "jitter_a": jitter(self.shifts_a),
             "jitter_b": jitter(self.shifts_b),
+            "provenance": self.record.as_data() if self.record is not None else None,
         }
 
 
@@ -224,7 +266,12 @@ def compare_clips(
                 moved = (shift(before[0], now[0], threads=threads), shift(before[1], now[1], threads=threads))
             before = now
             yield Measured(
-                frame_a, frame_b, figures.result(), colours.result() if colours is not None else None, *moved
+                frame_a,
+                frame_b,
+                figures.result(),
+                colours.result() if colours is not None else None,
+                *moved,
+                read_record(image_a, image_b, (origin_a.x0 - origin_b.x0, origin_a.y0 - origin_b.y0)),
             )
             stage.advance(frame_a, image_a.nbytes + image_b.nbytes)
 
@@ -257,7 +304,7 @@ def _colour(image: Image) -> Array:
 def left_out(clip: Clip) -> list[str]:
     """Return the channels that are not compared."""
     planes = colour_planes(clip.channels)
-    return [name for index, name in enumerate(clip.channels) if index not in planes]
+    return [name for index, name in enumerate(clip.channels) if index not in planes and name != CHANNEL]
 
 
 def _finite(value: float | None) -> float | None:

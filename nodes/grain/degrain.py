@@ -13,6 +13,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
+from safelight.graph.provenance import FILTERED
 from safelight.graph.region import Region
 from safelight.nodes.grain.domain import CODE, TOE, Coding, coding
 from safelight.nodes.grain.knowledge import Knowledge, Source
@@ -200,6 +201,7 @@ class Degrain(Node):
     )
     Params = DegrainParams
     tileable = False
+    mark = FILTERED
     scratch = 16.0
 
     def check(self, params: DegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:

@@ -16,6 +16,7 @@ from safelight.graph.errors import GraphError, RenderError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
+from safelight.graph.provenance import GRAINED
 from safelight.nodes.grain.analyse import GrainAnalyse, GrainAnalyseParams
 from safelight.nodes.grain.domain import Coding, Domain, coding
 from safelight.nodes.grain.laid import FEWEST, laid_grain
@@ -128,7 +129,12 @@ class GrainMatch(Node):
         Port("grain", "What was added: input + grain is the image."),
     )
     Params = GrainMatchParams
+    mark = GRAINED
     scratch = 1.2  # white noise
+
+    def invents(self, params: GrainMatchParams) -> str:
+        """It lays in grain of its own."""
+        return "lays in grain that was never on the film"
 
     def check(self, params: GrainMatchParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse no reference, two of them, pictures without colour, mattes of another size, channels unlike."""

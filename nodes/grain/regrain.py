@@ -12,6 +12,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
+from safelight.graph.provenance import GRAINED
 from safelight.nodes.grain.laying import Grain, Original, film, lay, lay_original
 from safelight.nodes.grain.stock import load_format, load_stock, pushed
 from safelight.nodes.grain.taking import coverage
@@ -159,7 +160,12 @@ class Regrain(Node):
     )
     outputs = (Port("image", "The picture with grain."),)
     Params = RegrainParams
+    mark = GRAINED
     scratch = 2.1  # on a CUDA device: white noise and filtered rows; on the CPU none
+
+    def invents(self, params: RegrainParams) -> str:
+        """It lays in grain of its own."""
+        return "lays in grain that was never on the film"
 
     def check(self, params: RegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse an unknown stock or format, no colour, a matte of another size, and pixels too fine for the filter."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
+from safelight.graph.provenance import GRADED, altered, blended, changed, codes, has_record
 from safelight.nodes.kernels.launch import launch
 
 
@@ -55,6 +57,19 @@ class Mix(Node):
     def identity(self, params: MixParams, request: Request) -> str | None:
         """Amount 0 hands on `a`."""
         return "a" if params.amount == 0 else None
+
+    def record(
+        self, params: MixParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
+    ) -> Any:
+        """Where the colour is `a`'s or `b`'s bit for bit, that one's; between them the further origin, and graded."""
+        xp, made = device.xp, outputs["image"]
+        a, b = inputs["a"].crop(made.region), inputs["b"]
+        if not has_record(b) or not b.region.contains(made.region):
+            return altered(a, made, GRADED, xp)
+        b = b.crop(made.region)
+        first, second = codes(a), codes(b)
+        mixed = blended(first, second, xp) | GRADED
+        return xp.where(changed(a, made, xp), xp.where(changed(b, made, xp), mixed, second), first)
 
     def compute(self, params: MixParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Blend; see the kernel `mix`."""

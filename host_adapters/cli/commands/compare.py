@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from safelight.graph.errors import RenderError
 from safelight.host_adapters.cli.options import DeviceName, Frames, Json, Memory, Threads, Untrusted, read_size
 
 if TYPE_CHECKING:
-    from safelight.host_adapters.cli.comparison import Measured, Totals
+    from safelight.host_adapters.cli.comparison import Measured, Record, Totals
 
 
 def compare(
@@ -42,6 +43,7 @@ def compare(
     SSIM      Wang et al. 2004, by channel
     ΔE        mean colour difference: CIEDE2000 with white at 1.0, ITP (BT.2124) with 1.0 as 100 cd/m²
     level     mean of A - B; flicker is how much it changes from frame to frame (RMS)
+    provenance  of B, where it carries that channel: pixels by origin; those marked kept must have A's bits
     shift     pixels the whole picture moved since the frame before; jitter is how much that changes (RMS)
     \b
     Examples
@@ -63,8 +65,8 @@ def compare(
         graph_of,
         left_out,
     )
-    from safelight.host_adapters.cli.console import put_json, say
-    from safelight.host_adapters.cli.guard import interruptible
+    from safelight.host_adapters.cli.console import error_data, put_json, say
+    from safelight.host_adapters.cli.guard import interruptible, report
     from safelight.host_adapters.cli.progress import progress_of
 
     if not (peak > 0 and math.isfinite(peak)):
@@ -102,13 +104,27 @@ def compare(
         from safelight.host_adapters.cli.look import write_page
 
         shown_on = write_page(page, graph, frames_a, frames_b, totals.as_data(), f"{a.name} and {b.name}")
+    false = _false_record(totals, b)
     if table is None:
-        found = {"ok": True, "a": a, "b": b, "peak": peak, "notes": notes, "all": totals.as_data(), "frames": rows}
-        put_json(found | ({"page": shown_on} if shown_on is not None else {}))
+        found = {"a": a, "b": b, "peak": peak, "notes": notes, "all": totals.as_data(), "frames": rows}
+        failed = {} if false is None else {"exit": 1, "error": error_data(false)}
+        put_json({"ok": false is None, **failed, **found} | ({"page": shown_on} if shown_on is not None else {}))
     else:
         table.show(totals)
     if shown_on is not None:
         say(f"look at {shown_on}")
+    if false is not None:
+        raise typer.Exit(report(false))
+
+
+def _false_record(totals: Totals, b: Path) -> RenderError | None:
+    if totals.record is None or not totals.record.broken:
+        return None
+    return RenderError(
+        f"pixels marked kept that differ from A: {totals.record.broken}",
+        file=b,
+        remedy="The record is false, or A is not the clip that B was made from.",
+    )
 
 
 class _Table:
@@ -156,6 +172,8 @@ class _Table:
         console.print(f"jitter {data['jitter_a']:.3g} px in A, {data['jitter_b']:.3g} px in B")
         if totals.unmeasured:
             console.print(f"{totals.unmeasured} pixels hold NaN or infinity and are in no figure")
+        if totals.record is not None:
+            console.print(_record_of(totals.record))
         console.print("bit-identical: " + ("yes" if totals.identical else "no"))
 
 
@@ -165,3 +183,11 @@ def _text(value: float | None, form: str) -> str:
 
 def _pair(value: tuple[float, float] | None) -> str:
     return "-" if value is None else f"{value[0]:+.2f} {value[1]:+.2f}"
+
+
+def _record_of(record: Record) -> str:
+    data = record.as_data()
+    total = max(1, sum(data["pixels"].values()))
+    shares = "   ".join(f"{name} {count / total:.3%}" for name, count in data["pixels"].items())
+    verdict = f"[red]{record.broken} marked kept differ[/red]" if record.broken else "all marked kept are bit-identical"
+    return f"provenance of B: {shares}; {verdict}"

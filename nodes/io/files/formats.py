@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.graph.errors import GraphError, did_you_mean
+from safelight.graph.provenance import CHANNEL
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.io.files.sequence import MOVIE_SUFFIXES
 
@@ -80,8 +81,8 @@ def channel_types(
     """Choose each channel's sample type.
 
     A datatype asked for holds for R, G, B, Y and A. Of an EXR's other channels, depth and ids keep the type they were
-    read with; what no file said becomes what the picture is. With "auto" every channel keeps its type where the format
-    can hold it.
+    read with; what no file said becomes what the picture is; `provenance` is a whole number. With "auto" every channel
+    keeps its type where the format can hold it.
     """
     source = origin_types(metadata)
     usual = target.types[0]
@@ -93,7 +94,9 @@ def channel_types(
     types = []
     for name in channels:
         own = {"double": "float"}.get(source.get(name, ""), source.get(name, ""))
-        if name in (*_COLOUR, "A"):
+        if name == CHANNEL:
+            types.append("uint32")
+        elif name in (*_COLOUR, "A"):
             types.append(own if datatype == "auto" and own in target.types else picture)
         else:
             types.append(own if own in ("half", "float", "uint32") else picture)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import OpenEXR
 import OpenImageIO
 import pytest
 
 from safelight.graph.device import Device
+from safelight.graph.image import Image
 from safelight.graph.progress import Silent
-from safelight.host_adapters.cli.comparison import check_pair, compare_clips, graph_of
+from safelight.graph.provenance import GRAINED, from_frame
+from safelight.graph.region import Region
+from safelight.host_adapters.cli.comparison import check_pair, compare_clips, graph_of, read_record
 from tests.host_adapters.cli.conftest import Safelight
 
 
@@ -152,3 +157,47 @@ def test_nan_is_counted_and_left_out(safelight: Safelight, tmp_path: Path) -> No
 def test_missing_files_are_one_line(safelight: Safelight) -> None:
     done = safelight("compare", "none.####.exr", "none.####.exr")
     assert done.returncode in (1, 2) and len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
+
+
+def write_recorded(folder: Path, pixels: np.ndarray, codes: np.ndarray) -> None:
+    folder.mkdir(exist_ok=True)
+    names = ("R", "G", "B")
+    planes: dict[str, Any] = {name: OpenEXR.Channel(name, plane) for name, plane in zip(names, pixels, strict=True)}
+    planes["provenance"] = OpenEXR.Channel("provenance", codes.astype(np.uint32))
+    with OpenEXR.File({"type": OpenEXR.scanlineimage}, planes) as file:
+        file.write(str(folder / "f.0001.exr"))
+
+
+def test_a_true_record_is_counted(safelight: Safelight, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(2).random((3, 20, 30)).astype(np.float32)
+    write(tmp_path / "a", pixels, 1)
+    codes = np.zeros((20, 30))
+    pixels[:, 4:6, 5:10] += 1
+    codes[4:6, 5:10] = from_frame(1) | GRAINED
+    write_recorded(tmp_path / "b", pixels, codes)
+    done = safelight("compare", "a", "b", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)["all"]["provenance"]
+    assert record == {"pixels": {"kept": 590, "from frame t+1, grain laid in": 10}, "kept_but_changed": 0}
+    shown = safelight("compare", "a", "b", cwd=tmp_path)
+    assert "kept 98.333%" in shown.stdout and "all marked kept are bit-identical" in shown.stdout
+
+
+def test_a_false_record_fails(safelight: Safelight, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(2).random((3, 20, 30)).astype(np.float32)
+    write(tmp_path / "a", pixels, 1)
+    pixels[1, 4, 5] = np.nextafter(pixels[1, 4, 5], np.float32(2))
+    write_recorded(tmp_path / "b", pixels, np.zeros((20, 30)))
+    done = safelight("compare", "a", "b", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "pixels marked kept that differ from A: 1" in done.stderr
+    assert not json.loads(done.stdout)["ok"]
+
+
+def test_a_record_is_held_against_the_pixels_that_a_has() -> None:
+    names = ("R", "G", "B", "provenance")
+    a = Image(np.ones((3, 4, 4), np.float32), Region(10, 20, 14, 24))
+    b = Image(np.concatenate([np.ones((3, 4, 6)), np.zeros((1, 4, 6))]).astype(np.float32), Region(0, 0, 6, 4), names)
+    found = read_record(a, b, (10, 20))
+    assert found is not None and found.broken == 8
+    assert read_record(b, a, (0, 0)) is None
