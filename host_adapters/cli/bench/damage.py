@@ -36,6 +36,8 @@ from safelight.host_adapters.cli.bench.table import Row
 
 DETECTORS = {"dust": "DirtDetect", "coloured dust": "DirtDetect", "scratches": "ScratchDetect"}
 TARGETS = {"dust": 0.92, "coloured dust": 0.92, "scratches": 0.85}
+VISIBLE = 0.2
+"""Stops from which damage counts: the grain's sigma in midtones. What is fainter cannot be told from it."""
 KINDS = {
     "dust": {"dust": 0.25, "bright": 0.25, "size": 4.0},
     "coloured dust": {"dust": 0.0, "coloured": 0.5, "size": 4.0},
@@ -297,24 +299,27 @@ def _times(have: frozenset[str], quick: bool) -> Iterator[Row]:
     if "DirtDetect" not in have:
         return
     sizes = [(96, 160), (192, 320)] if quick else [(540, 960), (1080, 1920)]
-    seconds: dict[tuple[str, int], float] = {}
+    taken: dict[tuple[str, int], list[float]] = {}
     both = "Repair" in have
     for height, width in sizes:
-        shot = damaged("Plate", plate(5, height, width), 5, KINDS["dust"])
+        shot = damaged("Plate", plate(8, height, width), 5, KINDS["dust"])
         found = '[nodes.found]\ntype = "DirtDetect"\ninput = "plate"\n'
         fill = '[nodes.made]\ntype = "Repair"\ninputs = {source = "plate", matte = "found.matte"}\n' if both else ""
         degrain = '[nodes.clean]\ntype = "Degrain"\ninput = "plate"\nnoise = "manual"\nsigma = 0.2\n'
         jobs = {"ours": (found + fill, "made" if both else "found.matte"), "Degrain": (degrain, "clean")}
-        for name, (text, wanted) in jobs.items():
-            taken = []
-            for _ in range(2 if quick else 3):
-                start = time.process_time()
-                rendered({"plate": shot.damaged}, text, wanted, [2])
-                taken.append(time.process_time() - start)
-            seconds[name, height] = float(np.median(taken[1:]))
+        for _ in range(1 if quick else 3):
+            for name, (text, wanted) in jobs.items():
+                spent = []
+                # Three frames more, not the first: what happens once a shot, or once a window, is not counted.
+                for frames in ([2], [2, 3, 4, 5]):
+                    start = time.process_time()
+                    rendered({"plate": shot.damaged}, text, wanted, frames)
+                    spent.append(time.process_time() - start)
+                taken.setdefault((name, height), []).append((spent[1] - spent[0]) / 3)
+    seconds = {job: max(1e-6, float(np.median(one))) for job, one in taken.items()}
     small, large = (height for height, _ in sizes)
     what = "detect and repair" if both else "detect"
-    note = f"processor time, {sizes[1][1]}x{sizes[1][0]}, 5 frames in, one out"
+    note = f"processor time, {sizes[1][1]}x{sizes[1][0]}, in the middle of a shot"
     yield Row(f"{what}: a frame", 1e3 * seconds["ours", large], "ms", note=note)
     yield Row("Degrain, radius 2: a frame", 1e3 * seconds["Degrain", large], "ms", note=note)
     ratio = seconds["ours", large] / seconds["Degrain", large]
@@ -332,10 +337,21 @@ def run(*, quick: bool) -> list[Row]:
         shots = []
         for i, (name, frames) in enumerate(clean.items()):
             # Real shapes on every second scene, drawn ones on the others.
-            more = {**(extra if i % 2 else {}), **({"blotches": blotches(frames)} if kind == "obscured" else {})}
+            more = {
+                "visibility": VISIBLE,
+                **(extra if i % 2 else {}),
+                **({"blotches": blotches(frames)} if kind == "obscured" else {}),
+            }
             shots.append(damaged(name, frames, 100 + 10 * at + i, {**params, **more}))
         share = 100 * float(np.mean([shot.mask(frame).mean() for shot in shots for frame in shot.middle]))
-        rows.append(Row(f"{kind}: part of the picture", share, "%", note="500T grain at 2K over all"))
+        rows.append(
+            Row(
+                f"{kind}: part of the picture",
+                share,
+                "%",
+                note=f"changed by {VISIBLE} stops or more, the grain's sigma; 500T at 2K over all",
+            )
+        )
         if kind in DETECTORS:
             rows += _detection(kind, shots, have)
         rows += _fills(kind, shots, have)
