@@ -28,10 +28,13 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Node, Request
 from safelight.graph.params import Params, param
+from safelight.graph.region import Region
 from safelight.graph.registry import Registry, default_registry
 from safelight.graph.render import pull
+from safelight.host_adapters.cli.bench._clips import plate, scene_linear, sequence
 from safelight.host_adapters.cli.bench._damage_figures import Detection, Fill, Mask, sdip, stops, touched
-from safelight.host_adapters.cli.bench.degrain import THREADS, ffmpeg, plate, sequence
+from safelight.host_adapters.cli.bench._ffmpeg import ffmpeg
+from safelight.host_adapters.cli.bench._peers import THREADS
 from safelight.host_adapters.cli.bench.table import Row
 
 DETECTORS = {"dust": "DirtDetect", "coloured dust": "DirtDetect", "scratches": "ScratchDetect"}
@@ -141,10 +144,9 @@ def scenes(quick: bool) -> dict[str, dict[int, Image]]:
     for name in () if quick else SCENES:
         frames = sequence(name, 7)
         if frames is not None:
-            codes = frames.astype(np.float32).transpose(0, 3, 1, 2) / np.float32(255)
-            light = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4).astype(np.float32)
-            region = found["Plate"][0].region.sized(codes.shape[3], codes.shape[2])
-            found[name] = {i: Image(np.ascontiguousarray(one), region) for i, one in enumerate(light)}
+            light = scene_linear(frames)
+            region = Region.sized(light.shape[3], light.shape[2])
+            found[name] = dict(enumerate(Image(one, region) for one in light))
     return found
 
 

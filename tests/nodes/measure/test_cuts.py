@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from safelight.graph.region import Region
+from safelight.host_adapters.cli.bench._joined import SIZE, Joined, many, plate, spoiled, world
 from safelight.nodes.measure.cuts import HIGH, WIDE, Cuts, features, find_cuts, thumbnail, unlike
-from tests.nodes.measure.joined import SIZE, Joined, many, plate, spoiled, world
 
 
 def found(clip: Joined, first: int = 0) -> Cuts:

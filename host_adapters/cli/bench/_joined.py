@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from safelight.graph.device import Device
@@ -14,6 +15,8 @@ from safelight.graph.region import Region
 from safelight.nodes.damage.damage import Damage, DamageParams
 from safelight.nodes.io.plate import Plate, PlateParams
 
+Frame = npt.NDArray[np.float32]
+
 SIZE = Region.sized(256, 144)
 _CPU = Device("cpu", 1)
 
@@ -22,11 +25,11 @@ _CPU = Device("cpu", 1)
 class Joined:
     """A clip, numbered from 0, and what is true of it."""
 
-    frames: list[np.ndarray] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     dissolves: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, shot: list[np.ndarray], dissolve: int = 0) -> None:
+    def add(self, shot: list[Frame], dissolve: int = 0) -> None:
         """Join a shot on by a cut, or by a dissolve of so many mixed frames."""
         if not self.frames:
             self.frames = list(shot)
@@ -44,20 +47,20 @@ class Joined:
             self.frames += shot[dissolve:]
 
 
-def plate(seed: int, scene: int, start: int, length: int, corner: tuple[int, int], scale: int = 2) -> list[np.ndarray]:
-    """A part of the Plate, as seen by a nearer camera."""
+def plate(seed: int, scene: int, start: int, length: int, corner: tuple[int, int], scale: int = 2) -> list[Frame]:
+    """Return a part of the Plate, as seen by a nearer camera."""
     whole = Region.sized(SIZE.width * scale, SIZE.height * scale)
     params = PlateParams(width=whole.width, height=whole.height, frames=2000, seed=seed)
     part = Region.sized(SIZE.width, SIZE.height, *corner)
-    out = []
+    out: list[Frame] = []
     for i in range(length):
         request = Request(params.first + 1000 * scene + start + i, part)
         out.append(Plate().compute(params, request, Inputs(request, {}, {}), _CPU).data)
     return out
 
 
-def world(seed: int, length: int, speed: float, *, blur: bool = False, grey: bool = False) -> list[np.ndarray]:
-    """A camera that pans over a landscape of noise and blocks at `speed` pixels a frame, and a figure that crosses."""
+def world(seed: int, length: int, speed: float, *, blur: bool = False, grey: bool = False) -> list[Frame]:
+    """Return a pan over a landscape of noise and blocks, `speed` pixels a frame, and a figure that crosses."""
     rng = np.random.default_rng(seed)
     wide, high = SIZE.width + int(abs(speed) * length) + 40, SIZE.height + 20
     stops = np.zeros((3, high, wide))
@@ -115,7 +118,7 @@ def spoiled(clip: Joined, seed: int, *, flicker: float, flashes: int, dirt: floa
 
 
 def many(seed: int, shots: int = 10, *, grey: bool = False, length: tuple[int, int] = (10, 24)) -> Joined:
-    """Ten shots of all kinds, joined by cuts and, one time in five, a dissolve."""
+    """Make shots of all kinds, joined by cuts and, one time in five, by a dissolve."""
     rng = np.random.default_rng(seed)
     clip, following = Joined(), 0
     for number in range(shots):
