@@ -28,6 +28,7 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Node, Request
 from safelight.graph.params import Params, param
+from safelight.graph.provenance import bare, codes
 from safelight.graph.region import Region
 from safelight.graph.registry import Registry, default_registry
 from safelight.graph.render import pull
@@ -87,12 +88,20 @@ def registry() -> Registry:
 
 
 def rendered(
-    held: Mapping[str, dict[int, Image]], nodes: str, wanted: str, frames: Sequence[int] | None = None
+    held: Mapping[str, dict[int, Image]],
+    nodes: str,
+    wanted: str,
+    frames: Sequence[int] | None = None,
+    *,
+    record: bool = False,
 ) -> dict[int, Image]:
     """Render the node (or `node.output`) `wanted` of a few lines of TOML behind clips in memory, each a node."""
     Held.clips = dict(held)
     heads = "".join(f'[nodes.{name}]\ntype = "BenchHeld"\nname = "{name}"\n' for name in held)
-    graph = Graph.from_document(Document.parse("safelight = 1\n" + heads + nodes, Path()), registry())
+    graph = Graph.from_document(
+        Document.parse(f"safelight = 1\n[graph]\nprovenance = {str(record).lower()}\n{heads}{nodes}", Path()),
+        registry(),
+    )
     node, _, output = wanted.partition(".")
     return dict(pull(graph, node, output, frames, device=Device("cpu", THREADS)))
 
@@ -187,7 +196,7 @@ def _detection(kind: str, shots: Sequence[Shot], have: frozenset[str]) -> Iterat
             counts.naive.add(naive, shot.mask(frame), changed)
             if mattes:
                 counts.ours.add(mattes[frame].data[0].astype(np.float64), shot.mask(frame), changed)
-        if node in have:
+        if node in have and kind != "coloured dust":  # undamaged, it is the same clip as for dust
             clear = detect(shot, shot.undamaged, node)
             counts.false += [float((clear[frame].data[0] >= 0.5).mean()) for frame in shot.middle]
     note = f"{len(shots)} shots ({', '.join(shot.name for shot in shots)}), outlines within 1 pixel"
@@ -198,6 +207,7 @@ def _detection(kind: str, shots: Sequence[Shot], have: frozenset[str]) -> Iterat
         yield Row(f"{kind}: {node}, F1", both, "", f"≥ {TARGETS[kind]}", note=f"best level {counts.ours.best():.3f}")
         at = counts.ours.precision_at(0.9)
         yield Row(f"{kind}: {node}, precision at recall 0.90", at, "", "≥ 0.90" if kind != "scratches" else "")
+    if counts.false:
         yield Row(f"{kind}: {node}, clean pixels marked", 100 * float(np.mean(counts.false)), "%", "< 0.005")
     if kind != "scratches":
         yield Row(f"{kind}: SDIp uncompensated, F1", counts.naive.best(), "", note=f"its best level; {note}")
@@ -209,9 +219,8 @@ def repaired(shot: Shot, plates: dict[int, Image], mattes: dict[int, Image]) -> 
     """Return what Repair makes of a clip under a matte, and its record of every pixel."""
     text = '[nodes.made]\ntype = "Repair"\ninputs = {source = "plate", matte = "matte"}\n'
     held = {"plate": plates, "matte": mattes}
-    made = rendered(held, text, "made", shot.middle)
-    record = rendered(held, text, "made.provenance", shot.middle)
-    return made, {frame: image.data[0].view(np.uint32) for frame, image in record.items()}
+    made = rendered(held, text, "made", shot.middle, record=True)
+    return {frame: bare(image) for frame, image in made.items()}, {frame: codes(made[frame]) for frame in made}
 
 
 def _fills(kind: str, shots: Sequence[Shot], have: frozenset[str]) -> Iterator[Row]:
