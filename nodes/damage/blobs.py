@@ -81,7 +81,9 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
         boxes[i] = found[1].start, found[0].start, found[1].stop, found[0].stop
     cx, cy = _mean(index, x, n, number), _mean(index, y, n, number)
     dx, dy = x - cx[index], y - cy[index]
-    xx, yy, xy = (_mean(index, v, n, number) + extra for v, extra in ((dx * dx, 1 / 12), (dy * dy, 1 / 12), (dx * dy, 0)))
+    xx, yy, xy = (
+        _mean(index, v, n, number) + extra for v, extra in ((dx * dx, 1 / 12), (dy * dy, 1 / 12), (dx * dy, 0))
+    )
     root = np.sqrt((xx - yy) ** 2 / 4 + xy**2)
     stops = fields["grey_stops" if grey else "colour_stops"]
     flat = stops.ravel()

@@ -338,11 +338,14 @@ class _Reader:
         )
 
     def line(self, at: int) -> int:
-        return self.text.count("\n", 0, at) + 1
+        return self.text.count("\n", 0, min(at, len(self.text.rstrip()))) + 1
 
     def wrong(self, what: str, at: int, remedy: str = "") -> GraphError:
         return GraphError(
-            what, where=f"line {self.line(at)}", file=self.path, remedy=remedy or "Mend that line, or write the list again."
+            what,
+            where=f"line {self.line(at)}",
+            file=self.path,
+            remedy=remedy or "Mend that line, or write the list again.",
         )
 
 

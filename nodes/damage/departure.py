@@ -172,7 +172,11 @@ def measure(
     blocks = Region.sized(-(-inner.width // BLOCK), -(-inner.height // BLOCK))
     sums = xp.empty((2 * n * len(offsets), blocks.height, blocks.width), dtype=np.float32)
     padded = tuple(float(v) for v in np.pad(per, (0, 3 - n), constant_values=1.0))
-    core = (slice(None), slice(BORDER, BORDER + max(BLOCK, inner.height)), slice(BORDER, BORDER + max(BLOCK, inner.width)))
+    core = (
+        slice(None),
+        slice(BORDER, BORDER + max(BLOCK, inner.height)),
+        slice(BORDER, BORDER + max(BLOCK, inner.width)),
+    )
     size = Region.sized(max(BLOCK, inner.width), max(BLOCK, inner.height))
     launch(
         device,

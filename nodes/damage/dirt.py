@@ -167,9 +167,7 @@ class DirtDetect(Node):
             matte = Defects.load(params.defects).apply(matte, request.frame)
         return device.upload(matte)
 
-    def _in_time(
-        self, params: DirtDetectParams, request: Request, inputs: Inputs, device: Device, found: Any
-    ) -> str:
+    def _in_time(self, params: DirtDetectParams, request: Request, inputs: Inputs, device: Device, found: Any) -> str:
         """Lay what the frames around show into `found`; return why not, if so."""
         tones = tuple(tone for tone in ("dark", "bright", "coloured") if getattr(params, tone))
         plate = inputs["input"]

@@ -100,15 +100,13 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         (H, W) float32, the frame's grey: asked where only one side in time is known.
     """
     shape = found.fields["grey"].shape
-    out = np.zeros(shape, np.float32)
+    core = np.zeros(shape, np.float32)
     ease = 2.0 ** (1 - 2 * rules.sensitivity)
     # One side alone cannot tell what comes from what goes.
     strict = 1.5 if found.one_sided else 1.0
     extra = 6 * (rules.sensitivity - 0.5) - (1.5 if found.one_sided else 0.0)
     low, high, seeded = (level * ease * strict for level in (LOW, HIGH, SEEDED))
-    spots = {
-        sign: (Spots(found.fields["before"], sign), Spots(found.fields["after"], sign)) for sign in (-1, 1)
-    }
+    spots = {sign: (Spots(found.fields["before"], sign), Spots(found.fields["after"], sign)) for sign in (-1, 1)}
     # A piece in colour alone shows in grey too, by a third: it is one or the other.
     coloured = none("coloured", shape)
     if "colour" in found.fields and bool(np.any(found.fields["colour"])):
@@ -140,8 +138,9 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         longer = np.maximum(one.boxes[:, 2] - one.boxes[:, 0], one.boxes[:, 3] - one.boxes[:, 1])
         rating[(longer < rules.smallest) | (longer > rules.largest)] = 0
         if tone in rules.tones:
-            _lay(out, one, rating, found.fields)
-    return out
+            table = np.concatenate([[0], np.where(rating > 0.02, rating, 0)]).astype(np.float32)
+            np.maximum(core, table[one.labels], out=core)
+    return _with_skirts(core, found.fields)
 
 
 def stands(found: Pieces, plane: Any) -> Floats:
@@ -161,21 +160,14 @@ def _picked(found: Pieces, keep: Any) -> npt.NDArray[np.bool_]:
     return np.asarray(table[found.labels])
 
 
-def _lay(out: npt.NDArray[np.float32], found: Pieces, rating: Floats, fields: Any) -> None:
-    """Lay the scores of pieces into the matte, each with its faint skirt."""
-    kept = rating > 0.02
-    if not kept.any():
-        return
-    table = np.concatenate([[0], np.where(kept, rating, 0)]).astype(np.float32)
-    core = table[found.labels]
+def _with_skirts(core: npt.NDArray[np.float32], fields: Any) -> npt.NDArray[np.float32]:
+    """Return the scores of pieces, each with the faint pixels within two of it that hang together with it."""
+    if not core.any():
+        return core
     wide = ndimage.maximum_filter(core, 5)
-    support = fields["colour"] if found.tone == "coloured" else fields["grey"]
-    faint = {
-        "dark": support < -GROW,
-        "bright": support > GROW,
-        "coloured": np.abs(support) > GROW,
-    }[found.tone]
-    skirt = faint & (wide > 0) & (core == 0)
-    # Only what hangs together with the piece.
-    joined = ndimage.binary_propagation(core > 0, EIGHT, mask=skirt | (core > 0))
-    np.maximum(out, np.where(joined, np.maximum(core, wide), 0), out=out)
+    faint = (np.abs(fields["grey"]) > GROW) | (np.abs(fields["colour"]) > GROW)
+    whole, count = ndimage.label((faint & (wide > 0)) | (core > 0), EIGHT)
+    holds = np.zeros(count + 1, bool)
+    holds[whole[core > 0]] = True
+    holds[0] = False
+    return np.where(holds[whole], np.where(core > 0, core, wide), np.float32(0))

@@ -6,8 +6,6 @@ record where the other two show nothing, as a small, closed spot.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage

@@ -40,23 +40,40 @@ SL_FN F dirt_feature(int f, F y, F u, F v) {
     return mad(u, splat(f == 1 ? 0.866025404f : -0.866025404f), v * 0.5f);
 }
 
+// What `match` says of the block a pixel lies in. Most runs of pixels lie in one block, and are loaded but once.
 template <bool EDGE>
-SL_FN DirtSeen dirt_look(const At<EDGE>& at, const In& in, int first, int f, F bias) {
-    DirtSeen s{splat(0.0f), splat(3.0e38f), splat(-3.0e38f)};
+SL_FN F dirt_block(const dirt_depart_args& k, const At<EDGE>& at, int plane) {
+    const int first = (at.x - k.left) >> 4, last = (at.x - k.left + LANES - 1) >> 4, y = (at.y - k.top) >> 4;
+    if (first != last) return gather(k.match, plane, ((at.xs() - k.left) >> 4) + k.match.x0, splat(y + k.match.y0));
+    return splat(k.match.p[plane * k.match.plane + iclamp(y, 0, k.match.h - 1) * k.match.row + iclamp(first, 0, k.match.w - 1)]);
+}
+
+// All features of one frame, `seen` of them, from planes `first` on.
+template <int PLANES, bool EDGE>
+SL_FN void dirt_look(const At<EDGE>& at, const In& in, int first, const F* bias, DirtSeen* seen) {
+    constexpr int features = PLANES == 3 ? 4 : 1;
+    F mean[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
+    for (int f = 0; f < features; ++f) seen[f] = DirtSeen{splat(0.0f), splat(3.0e38f), splat(-3.0e38f)};
     for (int j = -1; j <= 1; ++j)
         for (int i = -1; i <= 1; ++i) {
-            const F zero = splat(0.0f);
-            const F v = dirt_feature(f, f == 0 ? at.load(in, first, i, j) : zero, f == 1 || f == 3 ? at.load(in, first + 1, i, j) : zero,
-                                     f ? at.load(in, first + 2, i, j) : zero);
             const float w = (i ? 1.0f : 2.0f) * (j ? 1.0f : 2.0f) * 0.0625f;
-            s.mean = mad(v, splat(w), s.mean);
-            s.low = sl::min(s.low, v);
-            s.high = sl::max(s.high, v);
+            F p[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
+            for (int c = 0; c < PLANES; ++c) {
+                p[c] = at.load(in, first + c, i, j);
+                mean[c] = mad(p[c], splat(w), mean[c]);
+            }
+            for (int f = 0; f < features; ++f) {
+                const F v = dirt_feature(f, p[0], p[1], p[2]);
+                seen[f].low = sl::min(seen[f].low, v);
+                seen[f].high = sl::max(seen[f].high, v);
+            }
         }
-    s.mean = s.mean + bias;
-    s.low = s.low + bias;
-    s.high = s.high + bias;
-    return s;
+    for (int f = 0; f < features; ++f) {
+        const F shift = dirt_feature(f, bias[0], bias[1], bias[2]);
+        seen[f].mean = dirt_feature(f, mean[0], mean[1], mean[2]) + shift;
+        seen[f].low = seen[f].low + shift;
+        seen[f].high = seen[f].high + shift;
+    }
 }
 
 // The smaller of two departures where both have one sign, else 0.
@@ -71,11 +88,10 @@ SL_FN DirtSeen dirt_choose(M m, const DirtSeen& a, const DirtSeen& b) {
 
 }  // namespace sl
 
-template <bool EDGE>
-SL_FN void dirt_depart(const dirt_depart_args& k, const sl::At<EDGE>& at) {
+template <int PLANES, bool EDGE>
+SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
-    const int n = k.planes, each = n + 2;
-    const I mx = (at.xs() - k.left) >> 4, my = splat((at.y - k.top) >> 4);  // gather() holds them to the blocks there are
+    constexpr int n = PLANES, each = n + 2;
 
     // Level, hence noise: of the background, as the mean of both neighbours shows it.
     F var[3];
@@ -91,6 +107,21 @@ SL_FN void dirt_depart(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             var[0] = lookup(k.variance, 0, v[0]);
         }
     }
+    DirtSeen looks[5][4];
+    F lefts[4][2];
+    const F zero[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
+    for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
+        F bias[3] = {zero[0], zero[0], zero[0]};
+        for (int c = 0; c < n; ++c) bias[c] = dirt_block(k, at, s * each + c);
+        for (int i = 0; i < 2; ++i) lefts[s][i] = dirt_block(k, at, s * each + n + i);
+        dirt_look<PLANES>(at, k.others, s * n, bias, looks[s]);
+    }
+    dirt_look<PLANES>(at, k.centre, 0, zero, looks[4]);
+    if (!k.beyond)
+        for (int s = 0; s < 2; ++s) {
+            for (int f = 0; f < 4; ++f) looks[2 + s][f] = looks[s][f];
+            for (int i = 0; i < 2; ++i) lefts[2 + s][i] = lefts[s][i];
+        }
     F best_seed = splat(0.0f), best_support = splat(0.0f), best_record = splat(0.0f), best_mean = splat(0.0f);
     for (int f = 0; f < (n == 3 ? 4 : 1); ++f) {
         // Variance of white noise in this feature.
@@ -100,16 +131,8 @@ SL_FN void dirt_depart(const dirt_depart_args& k, const sl::At<EDGE>& at) {
         white = sl::max(white, splat(k.floor));
         const float whole = f == 0 ? k.whole[0] : (k.whole[1] + k.whole[2]) * 0.5f;
         const float smooth = f == 0 ? k.smooth[0] : (k.smooth[1] + k.smooth[2]) * 0.5f;
-        DirtSeen seen[4];
-        F left[4];
-        for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
-            const int m = s * each;
-            const F by_plane[3] = {gather(k.match, m, mx, my), n == 3 ? gather(k.match, m + 1, mx, my) : splat(0.0f),
-                                   n == 3 ? gather(k.match, m + 2, mx, my) : splat(0.0f)};
-            seen[s] = dirt_look(at, k.others, s * n, f, dirt_feature(f, by_plane[0], by_plane[1], by_plane[2]));
-            left[s] = gather(k.match, m + n + (f ? 1 : 0), mx, my);
-        }
-        const DirtSeen here = dirt_look(at, k.centre, 0, f, splat(0.0f));
+        const DirtSeen seen[4] = {looks[0][f], looks[1][f], looks[2][f], looks[3][f]}, here = looks[4][f];
+        const F left[4] = {lefts[0][f > 0], lefts[1][f > 0], lefts[2][f > 0], lefts[3][f > 0]};
         const F noise = white * (2.0f * smooth);
         const F plain = sqrt(noise);
         DirtSeen before = seen[0], after = seen[1];
@@ -155,5 +178,13 @@ SL_FN void dirt_depart(const dirt_depart_args& k, const sl::At<EDGE>& at) {
     at.store(k.out, 3, best_support);
     at.store(k.out, 4, best_record);
     at.store(k.out, 9, best_mean);
+}
+
+template <bool EDGE>
+SL_FN void dirt_depart(const dirt_depart_args& k, const sl::At<EDGE>& at) {
+    if (k.planes == 3)
+        dirt_depart_of<3>(k, at);
+    else
+        dirt_depart_of<1>(k, at);
 }
 SL_PIXEL_KERNEL(dirt_depart)
