@@ -158,6 +158,7 @@ def measure(
     whole, smooth = gains(noise)
     typical = float(np.sqrt(np.median(sigma**2)))
     steps = []
+    steady = xp.empty((len(offsets), work.height, work.width), dtype=np.float32)
     moved = xp.empty((n * len(offsets), work.height, work.width), dtype=np.float32)
     for i, offset in enumerate(offsets):
         other = others[offset]
@@ -166,7 +167,9 @@ def measure(
             device,
         )
         compensate(other.planes, vectors, device, out=moved[n * i : n * (i + 1)], isa=isa)
-        steps.append(vectors)
+        steps.append(_host(vectors))
+        smooth_vectors = np.rint(ndimage.median_filter(steps[-1], (1, 5, 5), mode="nearest"))
+        compensate(other.planes[:1], xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
     inner = here.region
     per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
     blocks = Region.sized(-(-inner.width // BLOCK), -(-inner.height // BLOCK))
@@ -202,6 +205,7 @@ def measure(
         isa=isa,
         centre=(here.planes, work),
         others=(moved, work),
+        steady=(steady, work),
         match=(xp.asarray(match), blocks),
         out=(out, inner),
         variance=(sigma**2, (noise.low, noise.high)),
@@ -216,7 +220,7 @@ def measure(
     )
     return Departure(
         dict(zip(PLANES, _host(out), strict=True)),
-        np.stack([_host(v) / 4 for v in steps[:2]]),
+        np.stack(steps[:2]) / 4,
         float((power > RUINED).mean()),
         offsets[0] != -offsets[1],
     )

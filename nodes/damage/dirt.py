@@ -48,7 +48,7 @@ class DirtDetectParams(Params):
     max_size: int = param(100, "Nothing larger is dirt, by the longer side of its box.", unit="pixels", ge=1, le=4000)
     protection: float = param(
         1.0,
-        "How far small moving things, glints, rain and snow are looked for among the frames around, against 40 pixels "
+        "How far small moving things, glints, rain and snow are looked for among the frames around, against 48 pixels "
         "a frame; what moves, flickers or falls in company is no dirt. 0 protects none of them.",
         ge=0,
         le=4,

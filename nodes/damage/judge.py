@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 LOW, HIGH, SEEDED = 2.6, 4.0, 1.5
 GROW = 1.8
 GREY = {
-    "one": -2.3,
+    "one": -2.9,
     "peak": 0.37,
     "area": 1.2,
     "ring": -1.62,
@@ -100,7 +100,7 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         (H, W) float32, the frame's grey: asked where only one side in time is known.
     """
     shape = found.fields["grey"].shape
-    core = np.zeros(shape, np.float32)
+    out = np.zeros(shape, np.float32)
     ease = 2.0 ** (1 - 2 * rules.sensitivity)
     # One side alone cannot tell what comes from what goes.
     strict = 1.5 if found.one_sided else 1.0
@@ -139,8 +139,8 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         rating[(longer < rules.smallest) | (longer > rules.largest)] = 0
         if tone in rules.tones:
             table = np.concatenate([[0], np.where(rating > 0.02, rating, 0)]).astype(np.float32)
-            np.maximum(core, table[one.labels], out=core)
-    return _with_skirts(core, found.fields)
+            _lay(out, table[one.labels], tone, found.fields)
+    return out
 
 
 def stands(found: Pieces, plane: Any) -> Floats:
@@ -160,14 +160,18 @@ def _picked(found: Pieces, keep: Any) -> npt.NDArray[np.bool_]:
     return np.asarray(table[found.labels])
 
 
-def _with_skirts(core: npt.NDArray[np.float32], fields: Any) -> npt.NDArray[np.float32]:
-    """Return the scores of pieces, each with the faint pixels within two of it that hang together with it."""
+def _lay(out: npt.NDArray[np.float32], core: npt.NDArray[np.float32], tone: str, fields: Any) -> None:
+    """Lay the scores of pieces into the matte, each with the faint pixels of its tone, within two, that touch it."""
     if not core.any():
-        return core
+        return
+    faint = {
+        "dark": lambda: fields["grey"] < -GROW,
+        "bright": lambda: fields["grey"] > GROW,
+        "coloured": lambda: np.abs(fields["colour"]) > GROW,
+    }[tone]()
     wide = ndimage.maximum_filter(core, 5)
-    faint = (np.abs(fields["grey"]) > GROW) | (np.abs(fields["colour"]) > GROW)
     whole, count = ndimage.label((faint & (wide > 0)) | (core > 0), EIGHT)
     holds = np.zeros(count + 1, bool)
     holds[whole[core > 0]] = True
     holds[0] = False
-    return np.where(holds[whole], np.where(core > 0, core, wide), np.float32(0))
+    np.maximum(out, np.where(holds[whole], np.where(core > 0, core, wide), 0), out=out)

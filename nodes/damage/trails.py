@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-REACH = 40.0
+REACH = 48.0
 """Pixels a frame that a small thing may move against its background."""
 CROWD = 3
 FAINT = 2.0

@@ -82,7 +82,7 @@ SIGMA2 = np.linspace(0.005, 0.03, 48).reshape(3, 16)
 def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.ndarray:
     """Return the ten planes in float64, window by window."""
     planes, height, width = centre.shape
-    beyond = len(others) == 4
+    beyond, steady = len(others) == 4, others[:, 0, ::-1]
     features = FEATURES if planes == 3 else np.ones((1, 1))
     block_y, block_x = np.arange(height) // 16, np.arange(width) // 16
 
@@ -138,9 +138,10 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
         if f == 0:
             out[0], out[1], out[8] = seed, support, middle
             out[7] = np.abs(before[0] - after[0]) / np.sqrt(noise)
-            if beyond:
-                out[5] = both(mean[0] - mean[2], mean[0] - x) * per
-                out[6] = both(mean[1] - mean[3], mean[1] - x) * per
+            still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + m[0] for s, m in zip(steady, each, strict=True)]
+            far = still[2:] if beyond else still[::-1]
+            out[5] = both(still[0] - far[0], still[0] - x) * per
+            out[6] = both(still[1] - far[1], still[1] - x) * per
         else:
             more = np.abs(support) > np.abs(out[3])
             for plane, value in ((2, seed), (3, support), (4, np.full_like(x, f - 1)), (9, middle)):
@@ -160,6 +161,7 @@ def depart(centre: np.ndarray, others: np.ndarray, match: np.ndarray, part: Regi
         isa=how.get("isa"),
         centre=(centre, region),
         others=(others.reshape(-1, height, width), region),
+        steady=(np.ascontiguousarray(others[:, 0, ::-1]), region),
         match=(match, Region.sized(match.shape[2], match.shape[1])),
         out=(out, region),
         variance=(SIGMA2[: 3 if planes == 3 else 1], (-1.0, 6.0)),

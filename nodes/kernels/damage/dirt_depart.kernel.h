@@ -13,9 +13,11 @@ struct dirt_depart_args {
     sl::Grid grid;
     sl::In centre;       // grey, red - blue, green against both (orthonormal), or one plane
     sl::In others;       // before, after, two before, two after: their planes
+    sl::In steady;       // grey of the same, moved by vectors smooth enough to keep what moves by itself
     sl::In match;        // block by block of 16 x 16: for each of the four, the bias of each plane, then the variance
                          // that motion left in grey and in colour
-    sl::Out out;         // grey seed, support; colour seed, support, record; the frame before and after likewise: support;
+    sl::Out out;         // grey seed, support; colour seed, support, record; support of the (steady) frames before
+                         // and after against this one and those beyond, or opposite;
                          // how far the neighbours are apart; in the planes' unit: departure in grey, and of the record
     sl::Table variance;  // of each channel over its level
     int planes;
@@ -74,6 +76,16 @@ SL_FN void dirt_look(const At<EDGE>& at, const In& in, int first, const F* bias,
         seen[f].low = seen[f].low + shift;
         seen[f].high = seen[f].high + shift;
     }
+}
+
+// Mean of 3 x 3 pixels of one plane.
+template <bool EDGE>
+SL_FN F dirt_mean(const At<EDGE>& at, const In& in, int plane) {
+    F mean = splat(0.0f);
+    for (int j = -1; j <= 1; ++j)
+        for (int i = -1; i <= 1; ++i)
+            mean = mad(at.load(in, plane, i, j), splat((i ? 1.0f : 2.0f) * (j ? 1.0f : 2.0f) * 0.0625f), mean);
+    return mean;
 }
 
 // The smaller of two departures where both have one sign, else 0.
@@ -144,14 +156,6 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             before = dirt_choose(bad_before, seen[2], seen[0]);
             after = dirt_choose(bad_after, seen[3], seen[1]);
             excess = sl::max(select(bad_before, left[2], left[0]), select(bad_after, left[3], left[1]));
-            if (f == 0) {
-                const F per = splat(1.0f) / sqrt(noise + excess);
-                at.store(k.out, 5, dirt_both(seen[0].mean - seen[2].mean, seen[0].mean - here.mean) * per);
-                at.store(k.out, 6, dirt_both(seen[1].mean - seen[3].mean, seen[1].mean - here.mean) * per);
-            }
-        } else if (f == 0) {
-            at.store(k.out, 5, splat(0.0f));
-            at.store(k.out, 6, splat(0.0f));
         }
         const F per = splat(1.0f) / sqrt(noise + excess);
         const F support = dirt_both(here.mean - before.mean, here.mean - after.mean) * per;
@@ -166,6 +170,11 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             at.store(k.out, 1, support);
             at.store(k.out, 7, sl::abs(before.mean - after.mean) / plain);
             at.store(k.out, 8, mean);
+            F still[4];
+            for (int s = 0; s < (k.beyond ? 4 : 2); ++s) still[s] = dirt_mean(at, k.steady, s) + dirt_block(k, at, s * each);
+            if (!k.beyond) still[2] = still[1], still[3] = still[0];
+            at.store(k.out, 5, dirt_both(still[0] - still[2], still[0] - here.mean) * per);
+            at.store(k.out, 6, dirt_both(still[1] - still[3], still[1] - here.mean) * per);
         } else {
             const M more = sl::abs(support) > sl::abs(best_support);
             best_seed = select(more, seed, best_seed);
