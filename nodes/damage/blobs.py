@@ -101,6 +101,7 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
         "grey": _mean(index, fields["grey_stops"].ravel()[at], n, number),
         "colour": _mean(index, fields["colour_stops"].ravel()[at], n, number),
         "apart": _mean(index, fields["apart"].ravel()[at], n, number),
+        "steady": _mean(index, np.abs(fields["steady"].ravel()[at]), n, number),
         "sharp": steep / np.maximum(deep, 1e-6),
         "long": np.sqrt(((xx + yy) / 2 + root) / np.maximum((xx + yy) / 2 - root, 1 / 12)),
         "angle": 0.5 * np.arctan2(2 * xy, xx - yy),

@@ -41,6 +41,7 @@ PLANES = (
     "apart",
     "grey_stops",
     "colour_stops",
+    "steady",
 )
 
 

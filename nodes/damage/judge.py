@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 LOW, HIGH, SEEDED = 2.6, 4.0, 1.5
 GROW = 1.8
 GREY = {
-    "one": -2.9,
+    "one": -2.5,
     "peak": 0.37,
     "area": 1.2,
     "ring": -1.62,
@@ -47,6 +47,8 @@ COLOURED = {
 PURE = 0.5
 LEAST = {"dark": 0.3, "bright": 0.3, "coloured": 0.2}  # of the feature, in stops
 SMALLEST = 3
+FEW, SHOWER = 4, 0.25
+STEADY = 0.6  # of a piece's strength: what remains of it against neighbours moved without regard to small things
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,19 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
             rating[stands(one, plane) < 0.5] = 0
         if rules.protection > 0:
             sign = -1 if tone == "dark" else 1
-            moving, crowded = follow(one.sums, *spots[sign], reach=REACH * rules.protection)
+            moving, crowded = follow(one.sums, *spots[sign], size=(shape[1], shape[0]), reach=REACH * rules.protection)
+            if tone != "coloured":
+                moving |= one.sums["steady"] < STEADY * one.sums["z"]
             if tone == "bright":
                 moving |= twinkling(one.sums, *spots[sign])
             elif tone == "coloured":
                 moving, crowded = np.zeros_like(moving), np.zeros_like(crowded)
-            rating[moving | crowded | falling(one.sums, len(one))] = 0
+            scene = moving | crowded | falling(one.sums, len(one))
+            # Where much of what would count belongs to the scene, it is raining there, or snowing, or these are stars.
+            likely = rating > 0.3
+            if (scene & likely).sum() >= max(FEW, SHOWER * likely.sum()):
+                scene[:] = True
+            rating[scene] = 0
         longer = np.maximum(one.boxes[:, 2] - one.boxes[:, 0], one.boxes[:, 3] - one.boxes[:, 1])
         rating[(longer < rules.smallest) | (longer > rules.largest)] = 0
         if tone in rules.tones:

@@ -3,7 +3,7 @@ among others that come and go in the same place, rain falls in one direction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ REACH = 48.0
 """Pixels a frame that a small thing may move against its background."""
 CROWD = 3
 FAINT = 2.0
-ALIKE = 6
+ALIKE = 5
 GLINT = 20
+CLOSE = 14.0
 
 
 class Spots:
@@ -48,11 +49,14 @@ class Spots:
         return [sorted(found) for found in self.tree.query_ball_point(places, reach)]
 
 
-def follow(sums: Mapping[str, Floats], before: Spots, after: Spots, reach: float = REACH) -> tuple[Bools, Bools]:
+def follow(
+    sums: Mapping[str, Floats], before: Spots, after: Spots, size: tuple[int, int], reach: float = REACH
+) -> tuple[Bools, Bools]:
     """Tell which pieces are on a trail, and which sit in a crowd.
 
-    A trail: something alike (area within a factor of 3, strength of 2) before and after, in opposite directions and
-    equally far. A crowd: around the piece stand CROWD spots, and 2.5 times the frame's mean, in both neighbours.
+    A trail: something alike (area within a factor of 2.5, strength of 2) before and after, in about opposite
+    directions and about equally far; or one before or after (area within a factor of 2), and the other would lie outside a picture of `size`
+    (width, height). A crowd: around the piece stand CROWD spots, and 2.5 times the frame's mean, in both neighbours.
     """
     places = np.stack([sums["x"], sums["y"]], 1) if sums else np.zeros((0, 2))
     area, strength = sums.get("area", np.zeros(0)), sums.get("z", np.zeros(0))
@@ -60,15 +64,29 @@ def follow(sums: Mapping[str, Floats], before: Spots, after: Spots, reach: float
     least = [max(CROWD, 2.5 * spots.density * np.pi * reach**2) for spots in (before, after)]
     for i, (a, b) in enumerate(zip(before.near(places, reach), after.near(places, reach), strict=True)):
         crowded[i] = len(a) >= least[0] and len(b) >= least[1]
-        a = [k for k in a if _alike(area[i], before.area[k], 3.0) and _alike(strength[i], before.strength[k], 2.0)]
-        b = [k for k in b if _alike(area[i], after.area[k], 3.0) and _alike(strength[i], after.strength[k], 2.0)]
-        if not a or not b:
+        # Close by on both sides is enough, whichever way: stars twinkle, and motion wavers around them.
+        moving[i] = all(
+            any(np.hypot(*(spots.places[k] - places[i])) < CLOSE and _alike(area[i], spots.area[k], 4.0) for k in found)
+            for spots, found in ((before, a), (after, b))
+        )
+        a = [k for k in a if _alike(area[i], before.area[k], 2.5) and _alike(strength[i], before.strength[k], 2.0)]
+        b = [k for k in b if _alike(area[i], after.area[k], 2.5) and _alike(strength[i], after.strength[k], 2.0)]
+        moving[i] |= _leaves(places[i], before, a, area[i], size) or _leaves(places[i], after, b, area[i], size)
+        if moving[i] or not a or not b:
             continue
         back, on = places[i] - before.places[a], after.places[b] - places[i]
         far = np.hypot(*(back[:, None] - on[None]).transpose(2, 0, 1))
         step = np.hypot(back[:, 0], back[:, 1])[:, None]
         moving[i] = bool((far <= 1.5 + 0.2 * step).any())
     return moving, crowded
+
+
+def _leaves(place: Floats, spots: Spots, alike: Sequence[int], area: float, size: tuple[int, int]) -> bool:
+    for k in alike:
+        x, y = 2 * place - spots.places[k]
+        if _alike(area, spots.area[k], 2.0) and not (0 <= x < size[0] and 0 <= y < size[1]):
+            return True
+    return False
 
 
 def twinkling(sums: Mapping[str, Floats], before: Spots, after: Spots) -> Bools:

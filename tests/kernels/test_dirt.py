@@ -80,7 +80,7 @@ SIGMA2 = np.linspace(0.005, 0.03, 48).reshape(3, 16)
 
 
 def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.ndarray:
-    """Return the ten planes in float64, window by window."""
+    """Return the eleven planes in float64, window by window."""
     planes, height, width = centre.shape
     beyond, steady = len(others) == 4, others[:, 0, ::-1]
     features = FEATURES if planes == 3 else np.ones((1, 1))
@@ -107,7 +107,7 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
         level = np.einsum("ij,iyx->jyx", turn, level)
     at = np.linspace(-1, 6, 16)
     var = [np.interp(plane, at, row) for plane, row in zip(level, SIGMA2, strict=False)]
-    out = np.zeros((10, height, width))
+    out = np.zeros((11, height, width))
     for f in range(len(features)):
         if f == 0:
             white = np.mean(var, axis=0)
@@ -140,6 +140,9 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
             out[7] = np.abs(before[0] - after[0]) / np.sqrt(noise)
             still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + m[0] for s, m in zip(steady, each, strict=True)]
             far = still[2:] if beyond else still[::-1]
+            pairs = ((0, 1), (2, 1), (0, 3)) if beyond else ((0, 1),)
+            ways = np.stack([both(x - still[i], x - still[j]) for i, j in pairs])
+            out[10] = np.take_along_axis(ways, np.abs(ways).argmax(0)[None], 0)[0] * per
             out[5] = both(still[0] - far[0], still[0] - x) * per
             out[6] = both(still[1] - far[1], still[1] - x) * per
         else:
@@ -152,7 +155,7 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
 def depart(centre: np.ndarray, others: np.ndarray, match: np.ndarray, part: Region | None = None, **how: Any) -> Any:
     planes, height, width = centre.shape
     region = Region.sized(width, height, -3, 5)
-    out = np.full((10, height, width), 9, np.float32)
+    out = np.full((11, height, width), 9, np.float32)
     launch(
         Device("cpu", how.get("threads", 2)),
         "dirt_depart",

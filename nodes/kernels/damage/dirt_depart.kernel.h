@@ -18,7 +18,8 @@ struct dirt_depart_args {
                          // that motion left in grey and in colour
     sl::Out out;         // grey seed, support; colour seed, support, record; support of the (steady) frames before
                          // and after against this one and those beyond, or opposite;
-                         // how far the neighbours are apart; in the planes' unit: departure in grey, and of the record
+                         // how far the neighbours are apart; in the planes' unit: departure in grey, and of the record; support of
+                         // this frame against the steady ones
     sl::Table variance;  // of each channel over its level
     int planes;
     int beyond;          // whether there are two before and two after
@@ -174,6 +175,16 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             for (int s = 0; s < (k.beyond ? 4 : 2); ++s) still[s] = dirt_mean(at, k.steady, s) + dirt_block(k, at, s * each);
             if (!k.beyond) still[2] = still[1], still[3] = still[0];
             at.store(k.out, 5, dirt_both(still[0] - still[2], still[0] - here.mean) * per);
+            // One of them may be damaged on the spot itself.
+            const F own = dirt_both(here.mean - still[0], here.mean - still[1]);
+            F most = own;
+            if (k.beyond) {
+                const F early = dirt_both(here.mean - still[2], here.mean - still[1]);
+                const F late = dirt_both(here.mean - still[0], here.mean - still[3]);
+                most = select(sl::abs(early) > sl::abs(most), early, most);
+                most = select(sl::abs(late) > sl::abs(most), late, most);
+            }
+            at.store(k.out, 10, most * per);
             at.store(k.out, 6, dirt_both(still[1] - still[3], still[1] - here.mean) * per);
         } else {
             const M more = sl::abs(support) > sl::abs(best_support);

@@ -22,7 +22,11 @@ def dusty(
     for n in range(len(frames)):
         while truth[n].mean() < coverage:
             cy, cx = rng.uniform(0, height), rng.uniform(0, width)
-            size, squeeze, turn = np.exp(rng.uniform(np.log(1.2), np.log(8))), rng.uniform(0.5, 1), rng.uniform(0, np.pi)
+            size, squeeze, turn = (
+                np.exp(rng.uniform(np.log(1.2), np.log(8))),
+                rng.uniform(0.5, 1),
+                rng.uniform(0, np.pi),
+            )
             u = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn)
             v = ((y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)) / squeeze
             wave = 1 + 0.25 * np.sin(3 * np.arctan2(v, u) + turn)
