@@ -47,7 +47,7 @@ COLOURED = {
 PURE = 0.5
 LEAST = {"dark": 0.3, "bright": 0.3, "coloured": 0.2}  # of the feature, in stops
 SMALLEST = 3
-FEW, SHOWER = 4, 0.25
+FEW, SHOWER = 3, 0.25
 STEADY = 0.6  # of a piece's strength: what remains of it against neighbours moved without regard to small things
 
 

@@ -54,9 +54,10 @@ def follow(
 ) -> tuple[Bools, Bools]:
     """Tell which pieces are on a trail, and which sit in a crowd.
 
-    A trail: something alike (area within a factor of 2.5, strength of 2) before and after, in about opposite
-    directions and about equally far; or one before or after (area within a factor of 2), and the other would lie outside a picture of `size`
-    (width, height). A crowd: around the piece stand CROWD spots, and 2.5 times the frame's mean, in both neighbours.
+    A trail: something alike (area within a factor of 2.5, strength of 2) before and after, in about opposite directions
+    and about equally far; or one of the two alone (area within a factor of 2), where the other would lie outside a
+    picture of `size` (width, height); or something of like area within CLOSE pixels on both sides. A crowd: around the
+    piece stand CROWD spots, and 2.5 times the frame's mean, in both neighbours.
     """
     places = np.stack([sums["x"], sums["y"]], 1) if sums else np.zeros((0, 2))
     area, strength = sums.get("area", np.zeros(0)), sums.get("z", np.zeros(0))
