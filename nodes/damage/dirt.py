@@ -80,8 +80,9 @@ class DirtDetect(Node):
     the noise measured on the shot. What departs from both, with one sign, in grey or in one record alone, is gathered
     into pieces; each is judged by its strength, size, shape, edge and calm surroundings, so that pieces count for
     little where motion fails. Things that were elsewhere in the frames around (lamps, stars, birds, snow), glints among
-    glints and streaks in one direction are left out as far as they show it. Where a neighbour is itself damaged on the spot, the frame beyond
-    it stands in. At the clip's ends and at cuts the two nearest frames of the other side are asked, more strictly, as
+    glints and streaks in one direction are left out as far as they show it. Where a
+    neighbour is itself damaged on the spot, the frame beyond it stands in. At the clip's
+    ends and at cuts the two nearest frames of the other side are asked, more strictly, as
     what comes into view looks alike. A frame of which more than half matches neither neighbour is left alone and says
     so in its metadata (`safelight:dirt`). A clip of one frame shows dust on one record alone.
 
