@@ -1,0 +1,283 @@
+"""What a hole's neighbouring frames have to give: vectors found past the damage, and donors that fit around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.region import Region
+from safelight.nodes.damage import rays
+from safelight.nodes.damage.holes import Bools, Holes, Ints
+from safelight.nodes.grain.domain import TOE
+from safelight.nodes.motion.blocks import BLOCK, WINDOW, pyramid, search
+
+Floats = npt.NDArray[np.float32]
+
+SEARCH_SCALE = 200.0
+"""Steps of the search's luma for each stop."""
+_SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
+_FEWEST = 40
+"""Undamaged pixels that must be compared around a piece before a vector counts as tested."""
+_GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame in stops above the toe, with what in it can be used."""
+
+    region: Region
+    planes: Floats
+    """(C, H, W) colour planes, finite."""
+    luma: Floats
+    """(H, W) their mean, 3 × 3 blurred."""
+    finite: Bools
+    good: Bools
+    """Finite and undamaged."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return int(self.planes.nbytes + self.luma.nbytes + self.finite.nbytes)
+
+
+def encoded(planes: Floats, region: Region) -> Frame:
+    """Encode colour planes, (C, H, W)."""
+    finite = np.isfinite(planes).all(0)
+    if not finite.all():
+        planes = np.where(finite, planes, np.float32(0))
+    stops = to_stops(planes)
+    luma = ndimage.uniform_filter(stops.mean(0), 3, mode="nearest")
+    return Frame(region, stops, luma, finite, finite)
+
+
+def to_stops(light: Floats) -> Floats:
+    """Return stops above the toe; odd, so that negative light survives."""
+    return np.copysign(np.log2(1 + np.abs(light) * np.float32(1 / TOE)), light)
+
+
+def to_light(stops: npt.NDArray[np.floating]) -> Floats:
+    """Invert `to_stops`."""
+    wide = np.asarray(stops, np.float64)
+    return np.copysign(np.expm1(np.abs(wide) * np.log(2)) * TOE, wide).astype(np.float32)
+
+
+def without(frame: Frame, hole: Bools) -> Frame:
+    """Return the frame with its damage known, and guessed over in the luma so that it steers no search."""
+    good = frame.finite & ~hole
+    y, x = np.nonzero(~good)
+    if not len(y):
+        return replace(frame, good=good)
+    luma = frame.luma.copy()
+    if len(y) < good.size // 4:
+        guess, _ = rays.fill(frame.luma[None], good, y, x, 1.0, rays.CROSS)
+        luma[y, x] = guess[0]
+    else:
+        luma[y, x] = np.median(frame.luma[good]) if good.any() else 0
+    return replace(frame, luma=luma, good=good)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one donor frame offers for each piece."""
+
+    vectors: npt.NDArray[np.float64]
+    """(pieces, 2): dy, dx, in quarter pixels' precision."""
+    cost: npt.NDArray[np.float64]
+    """(pieces): mean difference around the piece, stops; infinite where nothing could be compared."""
+    texture: npt.NDArray[np.float64]
+    """(pieces): mean deviation of the picture itself there."""
+    shift: npt.NDArray[np.float64]
+    """(pieces, C): by how much the donor must be lifted, stops; 0 where that cannot be told from nothing."""
+
+
+def blocks(here: Frame, there: Frame, noise: float, device: Device) -> npt.NDArray[np.float64]:
+    """Return (2, ⌈H/8⌉, ⌈W/8⌉) dy, dx of every block, whole pixels."""
+    h, w = here.luma.shape
+    if min(h, w) < WINDOW:
+        return np.zeros((2, -(-h // BLOCK), -(-w // BLOCK)))
+    pair = [
+        pyramid(np.rint(np.clip(frame.luma * np.float32(SEARCH_SCALE), -8191, 8191))[None], device, reach=48)
+        for frame in (here, there)
+    ]
+    found = search(pair[0], pair[1], device, noise=max(1.0, noise * SEARCH_SCALE))
+    return np.asarray(found[[1, 0]], np.float64)
+
+
+def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes) -> Offer:
+    """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
+    count = len(holes.boxes)
+    size = _window_sizes(here.good, holes.boxes)
+    vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
+    texture, shift = np.zeros(count), np.zeros((count, len(here.planes)))
+    for number, (half, every) in enumerate(_SIZES):
+        chosen = np.nonzero(size == number)[0]
+        if len(chosen):
+            ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
+            vectors[chosen], cost[chosen] = _best(ring, field)
+            texture[chosen] = ring.texture()
+            shift[chosen] = ring.shift(vectors[chosen])
+    return Offer(vectors, cost, texture, shift)
+
+
+def _window_sizes(good: Bools, boxes: Ints) -> Ints:
+    """Return for each piece the smallest window (an index) that holds the piece and enough undamaged pixels."""
+    h, w = good.shape
+    total = np.zeros((h + 1, w + 1), np.int64)
+    np.cumsum(np.cumsum(good, 0, dtype=np.int64), 1, out=total[1:, 1:])
+    cy, cx = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
+    extent = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    size = np.full(len(boxes), len(_SIZES) - 1, np.intp)
+    for number in range(len(_SIZES) - 2, -1, -1):
+        half, every = _SIZES[number]
+        y0, y1 = np.clip(cy - half, 0, h), np.clip(cy + half + 1, 0, h)
+        x0, x1 = np.clip(cx - half, 0, w), np.clip(cx + half + 1, 0, w)
+        inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
+        fits = (inside >= 2 * _FEWEST * every * every) & (extent + 8 <= 2 * half)
+        size[fits] = number
+    return size
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """The undamaged pixels around some pieces, sampled: (pieces, samples)."""
+
+    here: Frame
+    there: Frame
+    y: Ints
+    x: Ints
+    use: Bools
+    luma: Floats
+    half: int
+
+    @classmethod
+    def around(cls, here: Frame, there: Frame, boxes: Ints, half: int, every: int) -> _Ring:
+        h, w = here.luma.shape
+        at = np.arange(-half, half + 1, every)
+        dy, dx = (a.ravel() for a in np.meshgrid(at, at, indexing="ij"))
+        y = ((boxes[:, 0] + boxes[:, 2]) // 2)[:, None] + dy
+        x = ((boxes[:, 1] + boxes[:, 3]) // 2)[:, None] + dx
+        inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
+        y, x = np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)
+        return cls(here, there, y, x, inside & here.good[y, x], here.luma[y, x], half)
+
+    def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Return the mean difference at these vectors (pieces, 2), without that of the means."""
+        use, v, u = self._there(vectors)
+        n = use.sum(1)
+        d = np.where(use, self.luma - self.there.luma[v, u], np.float32(0))
+        mean = d.sum(1) / np.maximum(n, 1)
+        away = np.where(use, np.abs(d - mean[:, None]), np.float32(0)).sum(1) / np.maximum(n, 1)
+        # A displaced copy that shows little in common with the surroundings is no evidence.
+        enough = (n >= _FEWEST) | (2 * n >= np.maximum(self.use.sum(1), 1))
+        return np.where(enough & (n >= 8), away.astype(np.float64), np.inf)
+
+    def texture(self) -> npt.NDArray[np.float64]:
+        """Return the mean deviation of the picture itself."""
+        n = np.maximum(self.use.sum(1), 1)
+        mean = np.where(self.use, self.luma, 0).sum(1) / n
+        return np.asarray(np.where(self.use, np.abs(self.luma - mean[:, None]), 0).sum(1) / n, np.float64)
+
+    def shift(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return by how much the donor is darker, for each channel, where that is beyond doubt."""
+        use, v, u = self._there(np.rint(vectors).astype(np.intp))
+        n = np.maximum(use.sum(1), 1)
+        out = np.zeros((len(use), len(self.here.planes)))
+        for c, (mine, other) in enumerate(zip(self.here.planes, self.there.planes, strict=True)):
+            d = np.where(use, mine[self.y, self.x] - other[v, u], np.float32(0)).astype(np.float64)
+            mean = d.sum(1) / n
+            spread = np.sqrt(np.where(use, (d - mean[:, None]) ** 2, 0).sum(1) / n)
+            sure = (n >= _FEWEST) & (np.abs(mean) > 4 * spread / np.sqrt(n)) & (np.abs(mean) < 1)
+            out[:, c] = np.where(sure, mean, 0)
+        return out
+
+    def _there(self, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints, Ints]:
+        h, w = self.there.luma.shape
+        v, u = self.y + vectors[:, :1], self.x + vectors[:, 1:]
+        inside = (v >= 0) & (v < h) & (u >= 0) & (u < w)
+        v, u = np.clip(v, 0, h - 1), np.clip(u, 0, w - 1)
+        return self.use & inside & self.there.good[v, u], v, u
+
+
+def _best(
+    ring: _Ring, field: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return each piece's best vector, to a quarter pixel, and its cost."""
+    middle = ring.y.shape[1] // 2
+    cy, cx = ring.y[:, middle], ring.x[:, middle]
+    rows, columns = field.shape[1:]
+    best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
+    reach = ring.half + 4
+    for j, i in ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        by = np.clip((cy + j * reach) // BLOCK, 0, rows - 1)
+        bx = np.clip((cx + i * reach) // BLOCK, 0, columns - 1)
+        tried = field[:, by, bx].T.astype(np.intp)
+        fresh = np.nonzero((tried != best).any(1))[0]
+        if len(fresh):
+            cost = ring.cost(np.where((tried != best).any(1)[:, None], tried, best))
+            better = cost < least
+            best[better], least[better] = tried[better], cost[better]
+    sides = np.empty((4, len(cy)))
+    for _ in range(3):
+        moved = np.zeros(len(cy), bool)
+        for side, (j, i) in enumerate(((-1, 0), (1, 0), (0, -1), (0, 1))):
+            sides[side] = ring.cost(best + np.array([j, i]))
+        nearest = sides.argmin(0)
+        lowest = sides[nearest, np.arange(len(cy))]
+        moved = lowest < least
+        if not moved.any():
+            break
+        best[moved] += np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])[nearest[moved]]
+        least[moved] = lowest[moved]
+    else:
+        for side, (j, i) in enumerate(((-1, 0), (1, 0), (0, -1), (0, 1))):
+            sides[side] = ring.cost(best + np.array([j, i]))
+    out = best.astype(np.float64)
+    for axis in (0, 1):
+        low, high = sides[2 * axis], sides[2 * axis + 1]
+        with np.errstate(invalid="ignore"):
+            slope = np.maximum(low, high) - least
+            offset = np.where((slope > 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0)
+        out[:, axis] += np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
+    return out, least
+
+
+def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> tuple[Floats, Floats, Bools]:
+    """Read a frame between its pixels without taking from its grain.
+
+    The low part (Gaussian, sigma 1) is moved exactly, the rest, which holds the grain, by whole pixels: interpolating
+    it would soften both.
+
+    Returns
+    -------
+    The values, their low part, each (C, N), and where both come from undamaged pixels.
+    """
+    h, w = frame.good.shape
+    y0, x0 = np.floor(y + 0.5).astype(np.intp), np.floor(x + 0.5).astype(np.intp)
+    fy, fx = y - y0, x - x0
+    there = (y0 >= 0) & (y0 < h) & (x0 >= 0) & (x0 < w)
+    cy, cx = np.clip(y0, 0, h - 1), np.clip(x0, 0, w - 1)
+    there &= frame.good[cy, cx]
+    planes = frame.planes
+    at = np.zeros((len(planes), len(y)))
+    whole, part = np.zeros_like(at), np.zeros(len(y))
+    whole_weight = np.zeros(len(y))
+    for j in range(-2, 3):
+        for i in range(-2, 3):
+            v, u = y0 + j, x0 + i
+            use = (v >= 0) & (v < h) & (u >= 0) & (u < w)
+            v, u = np.clip(v, 0, h - 1), np.clip(u, 0, w - 1)
+            use &= frame.good[v, u]
+            pixel = np.where(use, planes[:, v, u], 0)
+            moved = np.exp(-0.5 * ((j - fy) ** 2 + (i - fx) ** 2)) * use
+            still = _GAUSS[j + 2] * _GAUSS[i + 2] * use
+            at += moved * pixel
+            part += moved
+            whole += still * pixel
+            whole_weight += still
+    low = at / np.where(part > 0, part, 1)
+    rest = planes[:, cy, cx] - whole / np.where(whole_weight > 0, whole_weight, 1)
+    return (low + rest).astype(np.float32), low.astype(np.float32), there
