@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,10 @@ Floats = npt.NDArray[np.float32]
 
 SEARCH_SCALE = 200.0
 """Steps of the search's luma for each stop."""
-_SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
+SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
+"""Windows around a piece: pixels to each side, pixels between samples."""
+FINE = ((7, 1), *SIZES)
+"""The same where motions meet."""
 _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
 _GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2)
@@ -107,13 +111,15 @@ def blocks(here: Frame, there: Frame, noise: float, device: Device) -> npt.NDArr
     return np.asarray(found[[1, 0]], np.float64)
 
 
-def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes) -> Offer:
+def offer(
+    here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, sizes: Sequence[tuple[int, int]] = SIZES
+) -> Offer:
     """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
     count = len(holes.boxes)
-    size = _window_sizes(here.good, holes.boxes)
+    size = _window_sizes(here.good, holes.boxes, sizes)
     vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
     texture, shift = np.zeros(count), np.zeros((count, len(here.planes)))
-    for number, (half, every) in enumerate(_SIZES):
+    for number, (half, every) in enumerate(sizes):
         chosen = np.nonzero(size == number)[0]
         if len(chosen):
             ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
@@ -123,16 +129,16 @@ def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Hole
     return Offer(vectors, cost, texture, shift)
 
 
-def _window_sizes(good: Bools, boxes: Ints) -> Ints:
+def _window_sizes(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]]) -> Ints:
     """Return for each piece the smallest window (an index) that holds the piece and enough undamaged pixels."""
     h, w = good.shape
     total = np.zeros((h + 1, w + 1), np.int64)
     np.cumsum(np.cumsum(good, 0, dtype=np.int64), 1, out=total[1:, 1:])
     cy, cx = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
     extent = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    size = np.full(len(boxes), len(_SIZES) - 1, np.intp)
-    for number in range(len(_SIZES) - 2, -1, -1):
-        half, every = _SIZES[number]
+    size = np.full(len(boxes), len(sizes) - 1, np.intp)
+    for number in range(len(sizes) - 2, -1, -1):
+        half, every = sizes[number]
         y0, y1 = np.clip(cy - half, 0, h), np.clip(cy + half + 1, 0, h)
         x0, x1 = np.clip(cx - half, 0, w), np.clip(cx + half + 1, 0, w)
         inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
@@ -151,6 +157,8 @@ class _Ring:
     x: Ints
     use: Bools
     luma: Floats
+    weight: Floats
+    """(samples): pixels near the piece count more, so that a motion beside it does not decide."""
     half: int
 
     @classmethod
@@ -162,15 +170,18 @@ class _Ring:
         x = ((boxes[:, 1] + boxes[:, 3]) // 2)[:, None] + dx
         inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
         y, x = np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)
-        return cls(here, there, y, x, inside & here.good[y, x], here.luma[y, x], half)
+        weight = np.exp(-2 * (dy**2 + dx**2) / half**2).astype(np.float32)
+        return cls(here, there, y, x, inside & here.good[y, x], here.luma[y, x], weight, half)
 
     def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the mean difference at these vectors (pieces, 2), without that of the means."""
         use, v, u = self._there(vectors)
         n = use.sum(1)
-        d = np.where(use, self.luma - self.there.luma[v, u], np.float32(0))
-        mean = d.sum(1) / np.maximum(n, 1)
-        away = np.where(use, np.abs(d - mean[:, None]), np.float32(0)).sum(1) / np.maximum(n, 1)
+        weight = np.where(use, self.weight, np.float32(0))
+        total = np.maximum(weight.sum(1), np.float32(1e-6))
+        d = (self.luma - self.there.luma[v, u]) * weight
+        mean = d.sum(1) / total
+        away = np.abs(d - weight * mean[:, None]).sum(1) / total
         # A displaced copy that shows little in common with the surroundings is no evidence.
         enough = (n >= _FEWEST) | (2 * n >= np.maximum(self.use.sum(1), 1))
         return np.where(enough & (n >= 8), away.astype(np.float64), np.inf)
@@ -202,9 +213,7 @@ class _Ring:
         return self.use & inside & self.there.good[v, u], v, u
 
 
-def _best(
-    ring: _Ring, field: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return each piece's best vector, to a quarter pixel, and its cost."""
     middle = ring.y.shape[1] // 2
     cy, cx = ring.y[:, middle], ring.x[:, middle]

@@ -14,7 +14,8 @@ Ints = npt.NDArray[np.intp]
 
 SMALL = 24
 """Blobs up to this many pixels across are one piece; larger ones are cut into cells of CELL pixels."""
-CELL = 16
+CELL = 12
+FINE = 4
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,16 @@ def listed(hole: Bools, feather: int, holdout: Any = None) -> Holes:
     piece = piece.reshape(-1)
     low, high = _bounds(y, x, piece, keys.shape[1])
     return Holes(hole, y, x, weight[y, x], blob, piece, np.concatenate([low, high], 1), keys[0])
+
+
+def subset(holes: Holes, chosen: Bools) -> Holes:
+    """Return the chosen pixels alone, cut into pieces of FINE pixels."""
+    y, x, blob = holes.y[chosen], holes.x[chosen], holes.blob[chosen]
+    cell = (y // FINE) * (holes.hole.shape[1] // FINE + 1) + x // FINE
+    kept, piece = np.unique(np.stack([blob, cell]), axis=1, return_inverse=True)
+    piece = piece.reshape(-1)
+    low, high = _bounds(y, x, piece, kept.shape[1])
+    return Holes(holes.hole, y, x, holes.weight[chosen], blob, piece, np.concatenate([low, high], 1), kept[0])
 
 
 def blob_boxes(holes: Holes, chosen: Bools) -> Ints:

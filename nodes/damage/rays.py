@@ -11,9 +11,9 @@ Floats = npt.NDArray[np.float32]
 
 # Half turns in 12 steps, as whole steps of at least one pixel on the longer axis.
 _ANGLES = np.pi * np.arange(12) / 12
-DIRECTIONS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], 1) / np.maximum(abs(np.sin(_ANGLES)), abs(np.cos(_ANGLES)))[
-    :, None
-]
+DIRECTIONS = (
+    np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], 1) / np.maximum(abs(np.sin(_ANGLES)), abs(np.cos(_ANGLES)))[:, None]
+)
 CROSS = np.array([[0.0, 1.0], [1.0, 0.0]])
 FARTHEST = 256
 """Steps a ray takes at most."""

@@ -17,13 +17,15 @@ from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRADED, GRAINED, codes, from_frame
 from safelight.nodes.damage import donors, fresh, rays
 from safelight.nodes.damage.donors import Frame, Offer
-from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, listed
+from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
 
 # A donor is taken whose difference around the hole is that of the grain, or small beside the picture's own contrast.
-FITS_GRAIN, FITS_AT_ALL, FITS_TEXTURE = 1.2, 0.02, 0.35
+FITS_GRAIN, FITS_AT_ALL, FITS_TEXTURE = 1.0, 0.02, 0.25
+CONTRADICT = 3.0
+"""Sigmas between the low parts of two donors that cannot both be right."""
 STILL = 0.3
 """Pixels of motion below which grain taken over would stand still."""
 NAMED = 8
@@ -64,6 +66,26 @@ class _Made:
     value: Floats
     low: Floats
     code: npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class _Around:
+    """A frame around the one that is repaired."""
+
+    offset: int
+    frame: Frame
+    field: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a frame has for each listed pixel: (C, N) in stops, its low part, and where it may be taken."""
+
+    offset: int
+    offer: Offer
+    value: Floats
+    low: Floats
+    good: Bools
 
 
 class Repair(Node):
@@ -222,30 +244,29 @@ class Repair(Node):
         )
         sigma = _sigma(noise, here, holes)
         loudest = float(np.median(noise.sigma)) / channels**0.5
-        offers: list[Offer] = []
-        given: list[tuple[Floats, Floats, Bools]] = []
-        offsets: list[int] = []
+        around: list[_Around] = []
         for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
             plate = inputs.at("source", number)
             if number == request.frame or plate is None or plate.region != source.region:
                 continue
             hole = self._hole(params, inputs, number, plate)
-            if hole.mean() > 0.5:
-                continue
-            there = donors.without(inputs.prepared("source", number), hole)
-            offer = donors.offer(here, there, donors.blocks(here, there, loudest, device), holes)
-            fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_TEXTURE * offer.texture)
-            if params.force:
-                fits |= np.isfinite(offer.cost)
-            vector = offer.vectors[holes.piece]
-            value, low, good = donors.sampled(there, holes.y + vector[:, 0], holes.x + vector[:, 1])
-            lift = offer.shift[holes.piece].T.astype(np.float32)
-            offers.append(offer)
-            given.append((value + lift, low + lift, good & fits[holes.piece]))
-            offsets.append(number - request.frame)
-        if offers:
-            _choose(params, inputs, holes, offers, given, offsets, sigma, made)
-            self._static(params, inputs, request.frame, holes, offers, given, sigma, noise, made)
+            if hole.mean() <= 0.5:
+                there = donors.without(inputs.prepared("source", number), hole)
+                field = donors.blocks(here, there, loudest, device)
+                around.append(_Around(number - request.frame, there, field))
+        if not around:
+            return made
+        given = [_asked(here, one, holes, sigma, params.force) for one in around]
+        _choose(holes, given, sigma, made)
+        torn = _torn(given, sigma[holes.piece])
+        if torn.any():
+            part = subset(holes, torn)
+            near = _sigma(noise, here, part)
+            finer = [_asked(here, one, part, near, params.force, donors.FINE) for one in around]
+            again = _Made(made.value[:, torn], made.low[:, torn], made.code[torn])
+            _choose(part, finer, near, again)
+            made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
+        self._static(params, inputs, request.frame, holes, given, sigma, noise, made, ~torn)
         return made
 
     def _static(
@@ -254,31 +275,32 @@ class Repair(Node):
         inputs: Inputs,
         frame: int,
         holes: Holes,
-        offers: Sequence[Offer],
-        given: Sequence[tuple[Floats, Floats, Bools]],
+        given: Sequence[_Given],
         sigma: npt.NDArray[np.float64],
         noise: Noise,
         made: _Made,
+        sure: Bools,
     ) -> None:
         """Where the picture stands still, average what agrees and lay in the grain that this takes away."""
         if inputs.settings.forensic or noise.silent:
             return
-        still = [(np.abs(offer.vectors).max(1) < STILL)[holes.piece] for offer in offers]
         limit = (2 * sigma[holes.piece] + FITS_AT_ALL).astype(np.float32)
         agree = [
-            good & slow & (np.abs(low - made.low).max(0) < limit)
-            for (_, low, good), slow in zip(given, still, strict=True)
+            one.good
+            & (np.abs(one.offer.vectors).max(1) < STILL)[holes.piece]
+            & (np.abs(one.low - made.low).max(0) < limit)
+            for one in given
         ]
         number = np.sum(agree, axis=0)
-        chosen = (made.code != 0) & (number >= 2)
+        chosen = sure & (made.code != 0) & (number >= 2)
         if not chosen.any():
             return
         n = number[chosen].astype(np.float32)
-        for name, part in (("value", 0), ("low", 1)):
-            total = np.zeros((len(made.value), len(n)), np.float32)
-            for use, one in zip(agree, given, strict=True):
-                total += np.where(use[chosen], one[part][:, chosen], np.float32(0))
-            getattr(made, name)[:, chosen] = total / n
+        for mean, parts in ((made.value, [one.value for one in given]), (made.low, [one.low for one in given])):
+            total = np.zeros((len(mean), len(n)), np.float32)
+            for use, part in zip(agree, parts, strict=True):
+                total += np.where(use[chosen], part[:, chosen], np.float32(0))
+            mean[:, chosen] = total / n
         field = fresh.field(noise, frame, params.seed)
         values = made.low[:, chosen]
         laid = fresh.grain(noise, field, values, holes.y[chosen], holes.x[chosen])
@@ -348,36 +370,55 @@ def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
     return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
 
 
-def _choose(
-    params: RepairParams,
-    inputs: Inputs,
+def _asked(
+    here: Frame,
+    around: _Around,
     holes: Holes,
-    offers: Sequence[Offer],
-    given: Sequence[tuple[Floats, Floats, Bools]],
-    offsets: Sequence[int],
     sigma: npt.NDArray[np.float64],
-    made: _Made,
-) -> None:
-    """Take each pixel from the frame that fits best for its blob and can give it."""
-    usable = np.stack([good for _, _, good in given])
-    lows = np.stack([low for _, low, _ in given])
+    force: bool,
+    sizes: Sequence[tuple[int, int]] = donors.SIZES,
+) -> _Given:
+    """Return what a frame has for the listed pixels."""
+    offer = donors.offer(here, around.frame, around.field, holes, sizes)
+    fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_TEXTURE * offer.texture)
+    if force:
+        fits |= np.isfinite(offer.cost)
+    vector = offer.vectors[holes.piece]
+    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1])
+    lift = offer.shift[holes.piece].T.astype(np.float32)
+    return _Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
+
+
+def _choose(holes: Holes, given: Sequence[_Given], sigma: npt.NDArray[np.float64], made: _Made) -> None:
+    """Take each pixel from the frame that fits best for its piece and blob and can give it."""
+    usable = np.stack([one.good for one in given])
     # The middle of what is offered: a donor with damage that nobody marked stands out from it.
-    middle = _middle(lows, usable)
-    price = np.empty(usable.shape)
-    for n, offer in enumerate(offers):
-        away = np.abs(lows[n] - middle).mean(0) + offer.cost[holes.piece]
+    middle = _middle(np.stack([one.low for one in given]), usable)
+    price = np.full(usable.shape, np.inf)
+    for n, one in enumerate(given):
+        away = np.abs(one.low - middle).mean(0) + one.offer.cost[holes.piece]
         # Its piece says how well it fits, its blob that neighbouring pieces had better agree.
-        price[n] = _mean_within(holes.piece, away, usable[n]) + 0.5 * _mean_within(holes.blob, away, usable[n])
-        price[n] += 0.05 * (abs(offsets[n]) - 1) * np.median(sigma)
+        price[n] = _mean_within(holes.piece, away, one.good) + 0.5 * _mean_within(holes.blob, away, one.good)
+        price[n] += 0.05 * (abs(one.offset) - 1) * np.median(sigma)
     asked = np.where(usable, price, np.inf)
     best = asked.argmin(0)
-    found = np.isfinite(asked.min(0))
-    for n, offset in enumerate(offsets):
+    found = usable.any(0)
+    for n, one in enumerate(given):
         mine = found & (best == n)
-        made.value[:, mine], made.low[:, mine] = given[n][0][:, mine], given[n][1][:, mine]
-        fitted = (offers[n].shift != 0).any(1)[holes.piece]
-        made.code[mine] = from_frame(offset)
+        made.value[:, mine], made.low[:, mine] = one.value[:, mine], one.low[:, mine]
+        fitted = (one.offer.shift != 0).any(1)[holes.piece]
+        made.code[mine] = from_frame(one.offset)
         made.code[mine & fitted] |= GRADED
+
+
+def _torn(given: Sequence[_Given], sigma: npt.NDArray[np.float64]) -> Bools:
+    """Tell where donors contradict each other: where two motions meet, and one vector cannot serve a whole piece."""
+    usable = np.stack([one.good for one in given])[:, None]
+    lows = np.stack([one.low for one in given])
+    least = np.where(usable, lows, np.float32(np.inf)).min(0)
+    most = np.where(usable, lows, np.float32(-np.inf)).max(0)
+    spread = np.where(usable.any(0), most, 0) - np.where(usable.any(0), least, 0)
+    return np.asarray(spread.mean(0) > CONTRADICT * sigma + FITS_AT_ALL)
 
 
 def _middle(lows: Floats, usable: Bools) -> Floats:
@@ -389,9 +430,7 @@ def _middle(lows: Floats, usable: Bools) -> Floats:
     return np.where(count > 0, (pair[0] + pair[1]) * np.float32(0.5), lows[0])
 
 
-def _mean_within(
-    index: npt.NDArray[np.intp], values: npt.NDArray[np.floating], use: Bools
-) -> npt.NDArray[np.float64]:
+def _mean_within(index: npt.NDArray[np.intp], values: npt.NDArray[np.floating], use: Bools) -> npt.NDArray[np.float64]:
     """Return for each pixel the mean over the used pixels of its group."""
     count = int(index.max()) + 1
     total = np.bincount(index[use], values[use].astype(np.float64), count)

@@ -140,7 +140,7 @@ def assert_untouched(out: Mapping[str, Image], source: Image, matte: Image, reac
         ({"dust": 0.5}, 0, 0.99),
         ({"dust": 10, "size": 20, "largest": 50}, 2, 0.92),
         ({"dust": 10, "size": 20, "largest": 50}, 4, 0.92),
-        ({"dust": 0, "scratches": 4, "scratch_opacity": 0.6}, 2, 0.95),
+        ({"dust": 0, "scratches": 4, "scratch_opacity": 1.2, "scratch_width": 2}, 2, 0.95),
     ],
 )
 def test_a_moving_shot(shot: Any, damage: dict[str, Any], frame: int, least: float) -> None:
@@ -171,7 +171,9 @@ def test_grain_is_as_strong_and_as_coarse_as_around(shot: Any, still: Any, movin
     clean, noisy = shot if moving else still
     shown, mattes = lay(pictures(noisy), dust=12, size=16, largest=40, seed=4)
     bad = mattes[2].data[0] > 0
-    grain = to_stops(run(shown, mattes, 2, grow=0, feather=1)["image"].data) - to_stops(clean[2])
+    bad[:, :190] = False  # where the disc moves, errors are not grain
+    assert bad.sum() > 1000
+    grain = to_stops(run(shown, mattes, 2)["image"].data) - to_stops(clean[2])
     truth = to_stops(noisy[2]) - to_stops(clean[2])
     assert abs(grain[:, bad].var() / truth[:, bad].var() - 1) < 0.1
     inner = bad & np.roll(bad, 1, 0) & np.roll(bad, 1, 1)
@@ -195,7 +197,7 @@ def test_grain_does_not_stand_still(still: Any) -> None:
 def test_no_donor_is_damaged_itself(shot: Any) -> None:
     clean, noisy = shot
     # Damage on one place of the scene in three frames: what is left gives.
-    boxes = [(t, round(80 + 0.7 * t), round(120 + 3.3 * t)) for t in (1, 2, 3)]
+    boxes = [(t, round(80 + 0.7 * t), round(220 + 3.3 * t)) for t in (1, 2, 3)]
     shown, mattes = spot(pictures(noisy), *((t, y, x, y + 14, x + 14) for t, y, x in boxes))
     out = run(shown, mattes, 2)
     bad = mattes[2].data[0] > 0
@@ -267,7 +269,7 @@ def test_a_frame_more_than_half_destroyed(shot: Any) -> None:
     shown, mattes = spot(pictures(noisy), (2, 0, 0, 130, 300))
     left = run(shown, mattes, 2)
     np.testing.assert_array_equal(left["image"].data.view(np.uint32), shown[2].data.view(np.uint32))
-    assert "65%" in left["image"].metadata[NOTES][0] and "frame 2" in left["image"].metadata[NOTES][0]
+    assert "66%" in left["image"].metadata[NOTES][0] and "frame 2" in left["image"].metadata[NOTES][0]
     assert not codes(left).any()
     forced = run(shown, mattes, 2, force=True)
     assert NOTES not in forced["image"].metadata
