@@ -14,7 +14,7 @@ from safelight.graph.region import Region
 from safelight.nodes.damage import rays
 from safelight.nodes.damage.holes import Bools, Holes, Ints
 from safelight.nodes.grain.domain import TOE
-from safelight.nodes.motion.blocks import BLOCK, WINDOW, pyramid, search
+from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, pyramid, search
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,7 +26,7 @@ FINE = ((7, 1), *SIZES)
 """The same where motions meet."""
 _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
-_GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2)
+_GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,13 @@ def encoded(planes: Floats, region: Region) -> Frame:
         planes = np.where(finite, planes, np.float32(0))
     stops = to_stops(planes)
     luma = ndimage.uniform_filter(stops.mean(0), 3, mode="nearest")
-    return Frame(region, stops, luma, finite, finite)
+    good: Bools = np.asarray(finite, bool)
+    return Frame(region, stops, luma, good, good)
 
 
 def to_stops(light: Floats) -> Floats:
     """Return stops above the toe; odd, so that negative light survives."""
-    return np.copysign(np.log2(1 + np.abs(light) * np.float32(1 / TOE)), light)
+    return np.asarray(np.copysign(np.log2(1 + np.abs(light) * np.float32(1 / TOE)), light), np.float32)
 
 
 def to_light(stops: npt.NDArray[np.floating]) -> Floats:
@@ -98,29 +99,28 @@ class Offer:
     """(pieces, C): by how much the donor must be lifted, stops; 0 where that cannot be told from nothing."""
 
 
-def blocks(here: Frame, there: Frame, noise: float, device: Device) -> npt.NDArray[np.float64]:
-    """Return (2, ⌈H/8⌉, ⌈W/8⌉) dy, dx of every block, whole pixels."""
-    h, w = here.luma.shape
-    if min(h, w) < WINDOW:
-        return np.zeros((2, -(-h // BLOCK), -(-w // BLOCK)))
-    pair = [
-        pyramid(np.rint(np.clip(frame.luma * np.float32(SEARCH_SCALE), -8191, 8191))[None], device, reach=48)
-        for frame in (here, there)
-    ]
-    found = search(pair[0], pair[1], device, noise=max(1.0, noise * SEARCH_SCALE))
+def searchable(frame: Frame, device: Device) -> Pyramid | None:
+    """Return a frame's search pyramid; None for a picture too small to be searched."""
+    if min(frame.luma.shape) < WINDOW:
+        return None
+    return pyramid(np.rint(np.clip(frame.luma * np.float32(SEARCH_SCALE), -8191, 8191))[None], device, reach=48)
+
+
+def blocks(here: Pyramid | None, there: Pyramid | None, noise: float, device: Device) -> npt.NDArray[np.float64]:
+    """Return (2, ⌈H/8⌉, ⌈W/8⌉) dy, dx of every block, whole pixels; of pictures too small, one block that rests."""
+    if here is None or there is None:
+        return np.zeros((2, 1, 1))
+    found = search(here, there, device, noise=max(1.0, noise * SEARCH_SCALE))
     return np.asarray(found[[1, 0]], np.float64)
 
 
-def offer(
-    here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, sizes: Sequence[tuple[int, int]] = SIZES
-) -> Offer:
+def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows) -> Offer:
     """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
     count = len(holes.boxes)
-    size = _window_sizes(here.good, holes.boxes, sizes)
     vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
     texture, shift = np.zeros(count), np.zeros((count, len(here.planes)))
-    for number, (half, every) in enumerate(sizes):
-        chosen = np.nonzero(size == number)[0]
+    for number, (half, every) in enumerate(windows.sizes):
+        chosen = np.nonzero(windows.size == number)[0]
         if len(chosen):
             ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
             vectors[chosen], cost[chosen] = _best(ring, field)
@@ -129,11 +129,21 @@ def offer(
     return Offer(vectors, cost, texture, shift)
 
 
-def _window_sizes(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]]) -> Ints:
-    """Return for each piece the smallest window (an index) that holds the piece and enough undamaged pixels."""
+@dataclass(frozen=True)
+class Windows:
+    """Which of some sizes of window, (pixels to each side, pixels between samples), each piece is compared in."""
+
+    sizes: Sequence[tuple[int, int]]
+    size: Ints
+    """(pieces): index into `sizes`."""
+
+
+def windows(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]] = SIZES) -> Windows:
+    """Choose for each piece the smallest window that holds the piece and enough undamaged pixels around it."""
     h, w = good.shape
-    total = np.zeros((h + 1, w + 1), np.int64)
-    np.cumsum(np.cumsum(good, 0, dtype=np.int64), 1, out=total[1:, 1:])
+    total = np.zeros((h + 1, w + 1), np.int32)
+    np.cumsum(good, 1, np.int32, total[1:, 1:])
+    np.cumsum(total, 0, np.int32, total)
     cy, cx = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
     extent = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     size = np.full(len(boxes), len(sizes) - 1, np.intp)
@@ -144,7 +154,7 @@ def _window_sizes(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]]) ->
         inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
         fits = (inside >= 2 * _FEWEST * every * every) & (extent + 8 <= 2 * half)
         size[fits] = number
-    return size
+    return Windows(sizes, size)
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,11 @@ class _Ring:
 
     here: Frame
     there: Frame
+    middle: Ints
+    """(pieces, 2): y, x of each middle."""
     y: Ints
     x: Ints
+    at: Ints
     use: Bools
     luma: Floats
     weight: Floats
@@ -166,20 +179,21 @@ class _Ring:
         h, w = here.luma.shape
         at = np.arange(-half, half + 1, every)
         dy, dx = (a.ravel() for a in np.meshgrid(at, at, indexing="ij"))
-        y = ((boxes[:, 0] + boxes[:, 2]) // 2)[:, None] + dy
-        x = ((boxes[:, 1] + boxes[:, 3]) // 2)[:, None] + dx
+        middle = np.stack([(boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2], 1)
+        y, x = middle[:, :1] + dy, middle[:, 1:] + dx
         inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
         y, x = np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)
         weight = np.exp(-2 * (dy**2 + dx**2) / half**2).astype(np.float32)
-        return cls(here, there, y, x, inside & here.good[y, x], here.luma[y, x], weight, half)
+        at = y * w + x
+        return cls(here, there, middle, y, x, at, inside & here.good[y, x], here.luma[y, x], weight, half)
 
     def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the mean difference at these vectors (pieces, 2), without that of the means."""
-        use, v, u = self._there(vectors)
+        use, at = self._there(vectors)
         n = use.sum(1)
         weight = np.where(use, self.weight, np.float32(0))
         total = np.maximum(weight.sum(1), np.float32(1e-6))
-        d = (self.luma - self.there.luma[v, u]) * weight
+        d = (self.luma - self.there.luma.ravel()[at]) * weight
         mean = d.sum(1) / total
         away = np.abs(d - weight * mean[:, None]).sum(1) / total
         # A displaced copy that shows little in common with the surroundings is no evidence.
@@ -194,29 +208,35 @@ class _Ring:
 
     def shift(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return by how much the donor is darker, for each channel, where that is beyond doubt."""
-        use, v, u = self._there(np.rint(vectors).astype(np.intp))
+        use, at = self._there(np.rint(vectors).astype(np.intp))
         n = np.maximum(use.sum(1), 1)
         out = np.zeros((len(use), len(self.here.planes)))
         for c, (mine, other) in enumerate(zip(self.here.planes, self.there.planes, strict=True)):
-            d = np.where(use, mine[self.y, self.x] - other[v, u], np.float32(0)).astype(np.float64)
+            d = np.where(use, mine.ravel()[self.at] - other.ravel()[at], np.float32(0)).astype(np.float64)
             mean = d.sum(1) / n
             spread = np.sqrt(np.where(use, (d - mean[:, None]) ** 2, 0).sum(1) / n)
             sure = (n >= _FEWEST) & (np.abs(mean) > 4 * spread / np.sqrt(n)) & (np.abs(mean) < 1)
             out[:, c] = np.where(sure, mean, 0)
         return out
 
-    def _there(self, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints, Ints]:
+    def _there(self, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints]:
+        """Return which samples can be compared, and where in the other frame they lie, counted row by row."""
         h, w = self.there.luma.shape
-        v, u = self.y + vectors[:, :1], self.x + vectors[:, 1:]
-        inside = (v >= 0) & (v < h) & (u >= 0) & (u < w)
-        v, u = np.clip(v, 0, h - 1), np.clip(u, 0, w - 1)
-        return self.use & inside & self.there.good[v, u], v, u
+        at = self.at + (vectors[:, :1] * w + vectors[:, 1:])
+        middle = self.middle + vectors
+        outside = (middle < self.half).any(1) | (middle[:, 0] >= h - self.half) | (middle[:, 1] >= w - self.half)
+        use = self.use
+        if outside.any():
+            v, u = self.y[outside] + vectors[outside, :1], self.x[outside] + vectors[outside, 1:]
+            use = use.copy()
+            use[outside] &= (v >= 0) & (v < h) & (u >= 0) & (u < w)
+            at[outside] = np.clip(v, 0, h - 1) * w + np.clip(u, 0, w - 1)
+        return use & self.there.good.ravel()[at], at
 
 
 def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return each piece's best vector, to a quarter pixel, and its cost."""
-    middle = ring.y.shape[1] // 2
-    cy, cx = ring.y[:, middle], ring.x[:, middle]
+    cy, cx = ring.middle.T
     rows, columns = field.shape[1:]
     best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
     reach = ring.half + 4
@@ -266,27 +286,27 @@ def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     """
     h, w = frame.good.shape
     y0, x0 = np.floor(y + 0.5).astype(np.intp), np.floor(x + 0.5).astype(np.intp)
-    fy, fx = y - y0, x - x0
-    there = (y0 >= 0) & (y0 < h) & (x0 >= 0) & (x0 < w)
-    cy, cx = np.clip(y0, 0, h - 1), np.clip(x0, 0, w - 1)
-    there &= frame.good[cy, cx]
-    planes = frame.planes
-    at = np.zeros((len(planes), len(y)))
-    whole, part = np.zeros_like(at), np.zeros(len(y))
-    whole_weight = np.zeros(len(y))
-    for j in range(-2, 3):
-        for i in range(-2, 3):
-            v, u = y0 + j, x0 + i
-            use = (v >= 0) & (v < h) & (u >= 0) & (u < w)
-            v, u = np.clip(v, 0, h - 1), np.clip(u, 0, w - 1)
-            use &= frame.good[v, u]
-            pixel = np.where(use, planes[:, v, u], 0)
-            moved = np.exp(-0.5 * ((j - fy) ** 2 + (i - fx) ** 2)) * use
-            still = _GAUSS[j + 2] * _GAUSS[i + 2] * use
-            at += moved * pixel
-            part += moved
-            whole += still * pixel
-            whole_weight += still
-    low = at / np.where(part > 0, part, 1)
-    rest = planes[:, cy, cx] - whole / np.where(whole_weight > 0, whole_weight, 1)
-    return (low + rest).astype(np.float32), low.astype(np.float32), there
+    fy, fx = (y - y0).astype(np.float32), (x - x0).astype(np.float32)
+    rows = [np.clip(y0 + j, 0, h - 1) * w for j in range(-2, 3)]
+    columns = [np.clip(x0 + i, 0, w - 1) for i in range(-2, 3)]
+    centre = rows[2] + columns[2]
+    good, planes = frame.good.ravel(), frame.planes.reshape(len(frame.planes), -1)
+    there = (y0 >= 0) & (y0 < h) & (x0 >= 0) & (x0 < w) & good[centre]
+    down = [np.exp(-0.5 * (j - fy) ** 2) for j in range(-2, 3)]
+    across = [np.exp(-0.5 * (i - fx) ** 2) for i in range(-2, 3)]
+    moved, still = np.zeros((len(planes), len(y)), np.float32), np.zeros((len(planes), len(y)), np.float32)
+    moved_weight, still_weight = np.zeros(len(y), np.float32), np.zeros(len(y), np.float32)
+    for j in range(5):
+        for i in range(5):
+            at = rows[j] + columns[i]
+            use = good[at]
+            shifted, fixed = use * (down[j] * across[i]), use * _GAUSS[j] * _GAUSS[i]
+            moved_weight += shifted
+            still_weight += fixed
+            for c, plane in enumerate(planes):
+                pixel = plane[at]
+                moved[c] += shifted * pixel
+                still[c] += fixed * pixel
+    low = moved / np.maximum(moved_weight, np.float32(1e-12))
+    rest = planes[:, centre] - still / np.maximum(still_weight, np.float32(1e-12))
+    return np.asarray(low + rest, np.float32), np.asarray(low, np.float32), np.asarray(there, bool)

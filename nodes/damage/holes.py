@@ -40,7 +40,7 @@ class Holes:
     @property
     def inside(self) -> Bools:
         """Tell which listed pixels lie in the hole itself."""
-        return self.weight == 1
+        return np.asarray(self.weight == 1)
 
 
 def damaged(matte: Any, threshold: float, grow: int, include: Any = None, holdout: Any = None) -> Bools:

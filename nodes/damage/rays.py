@@ -32,7 +32,7 @@ def smoothed(planes: Floats, known: Bools, y: Ints, x: Ints) -> Floats:
             use = inside & known[v, u]
             total += np.where(use, planes[:, v, u], np.float32(0))
             count += use
-    return total / np.maximum(count, np.float32(1))
+    return np.asarray(total / np.maximum(count, np.float32(1)), np.float32)
 
 
 def fill(

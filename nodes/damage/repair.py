@@ -16,7 +16,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRADED, GRAINED, codes, from_frame
 from safelight.nodes.damage import donors, fresh, rays
-from safelight.nodes.damage.donors import Frame, Offer
+from safelight.nodes.damage.donors import Frame, Offer, Windows
 from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
@@ -245,6 +245,7 @@ class Repair(Node):
         sigma = _sigma(noise, here, holes)
         loudest = float(np.median(noise.sigma)) / channels**0.5
         around: list[_Around] = []
+        mine = donors.searchable(here, device)
         for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
             plate = inputs.at("source", number)
             if number == request.frame or plate is None or plate.region != source.region:
@@ -252,17 +253,19 @@ class Repair(Node):
             hole = self._hole(params, inputs, number, plate)
             if hole.mean() <= 0.5:
                 there = donors.without(inputs.prepared("source", number), hole)
-                field = donors.blocks(here, there, loudest, device)
+                field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
                 around.append(_Around(number - request.frame, there, field))
         if not around:
             return made
-        given = [_asked(here, one, holes, sigma, params.force) for one in around]
+        windows = donors.windows(here.good, holes.boxes)
+        given = [_asked(here, one, holes, sigma, params.force, windows) for one in around]
         _choose(holes, given, sigma, made)
         torn = _torn(given, sigma[holes.piece])
         if torn.any():
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
-            finer = [_asked(here, one, part, near, params.force, donors.FINE) for one in around]
+            windows = donors.windows(here.good, part.boxes, donors.FINE)
+            finer = [_asked(here, one, part, near, params.force, windows) for one in around]
             again = _Made(made.value[:, torn], made.low[:, torn], made.code[torn])
             _choose(part, finer, near, again)
             made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
@@ -376,10 +379,10 @@ def _asked(
     holes: Holes,
     sigma: npt.NDArray[np.float64],
     force: bool,
-    sizes: Sequence[tuple[int, int]] = donors.SIZES,
+    windows: Windows,
 ) -> _Given:
     """Return what a frame has for the listed pixels."""
-    offer = donors.offer(here, around.frame, around.field, holes, sizes)
+    offer = donors.offer(here, around.frame, around.field, holes, windows)
     fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_TEXTURE * offer.texture)
     if force:
         fits |= np.isfinite(offer.cost)
@@ -427,7 +430,7 @@ def _middle(lows: Floats, usable: Bools) -> Floats:
     count = usable.sum(0)
     low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(lows) - 1)
     pair = [np.take_along_axis(ordered, at[None, None], 0)[0] for at in (low, high)]
-    return np.where(count > 0, (pair[0] + pair[1]) * np.float32(0.5), lows[0])
+    return np.asarray(np.where(count > 0, (pair[0] + pair[1]) * np.float32(0.5), lows[0]), np.float32)
 
 
 def _mean_within(index: npt.NDArray[np.intp], values: npt.NDArray[np.floating], use: Bools) -> npt.NDArray[np.float64]:
