@@ -14,7 +14,7 @@ from safelight.graph.region import Region
 from safelight.nodes.damage import rays
 from safelight.nodes.damage.holes import Bools, Holes, Ints
 from safelight.nodes.grain.domain import TOE
-from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, pyramid, search
+from safelight.nodes.motion.blocks import WINDOW, Pyramid, pyramid, search
 
 Floats = npt.NDArray[np.float32]
 
@@ -107,11 +107,16 @@ def searchable(frame: Frame, device: Device) -> Pyramid | None:
 
 
 def blocks(here: Pyramid | None, there: Pyramid | None, noise: float, device: Device) -> npt.NDArray[np.float64]:
-    """Return (2, ⌈H/8⌉, ⌈W/8⌉) dy, dx of every block, whole pixels; of pictures too small, one block that rests."""
+    """Return dy, dx, whole pixels, of every block that the search looked at; of pictures too small, one that rests.
+
+    Searched at half the size where there is one: vectors only propose what `offer` tests and refines.
+    """
     if here is None or there is None:
         return np.zeros((2, 1, 1))
-    found = search(here, there, device, noise=max(1.0, noise * SEARCH_SCALE))
-    return np.asarray(found[[1, 0]], np.float64)
+    level = min(1, len(here.levels) - 1)
+    pair = [Pyramid(whole.levels[level:]) for whole in (here, there)]
+    found = search(pair[0], pair[1], device, noise=max(1.0, noise * SEARCH_SCALE / (1 << level)))
+    return np.asarray(found[[1, 0]], np.float64) * (1 << level)
 
 
 def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows) -> Offer:
@@ -237,12 +242,12 @@ class _Ring:
 def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return each piece's best vector, to a quarter pixel, and its cost."""
     cy, cx = ring.middle.T
-    rows, columns = field.shape[1:]
+    (h, w), (rows, columns) = ring.here.luma.shape, field.shape[1:]
     best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
     reach = ring.half + 4
     for j, i in ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
-        by = np.clip((cy + j * reach) // BLOCK, 0, rows - 1)
-        bx = np.clip((cx + i * reach) // BLOCK, 0, columns - 1)
+        by = np.clip((cy + j * reach) * rows // h, 0, rows - 1)
+        bx = np.clip((cx + i * reach) * columns // w, 0, columns - 1)
         tried = field[:, by, bx].T.astype(np.intp)
         fresh = np.nonzero((tried != best).any(1))[0]
         if len(fresh):
