@@ -67,7 +67,7 @@ def to_stops(light: Floats) -> Floats:
 def to_light(stops: npt.NDArray[np.floating]) -> Floats:
     """Invert `to_stops`."""
     wide = np.asarray(stops, np.float64)
-    return np.copysign(np.expm1(np.abs(wide) * np.log(2)) * TOE, wide).astype(np.float32)
+    return np.asarray(np.copysign(np.expm1(np.abs(wide) * np.log(2)) * TOE, wide), np.float32)
 
 
 def without(frame: Frame, hole: Bools) -> Frame:
@@ -93,8 +93,8 @@ class Offer:
     """(pieces, 2): dy, dx, in quarter pixels' precision."""
     cost: npt.NDArray[np.float64]
     """(pieces): mean difference around the piece, stops; infinite where nothing could be compared."""
-    texture: npt.NDArray[np.float64]
-    """(pieces): mean deviation of the picture itself there."""
+    rough: npt.NDArray[np.float64]
+    """(pieces): what a fill from the surroundings misses there, in the mean, stops; infinite where nobody can tell."""
     shift: npt.NDArray[np.float64]
     """(pieces, C): by how much the donor must be lifted, stops; 0 where that cannot be told from nothing."""
 
@@ -123,15 +123,16 @@ def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Hole
     """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
     count = len(holes.boxes)
     vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
-    texture, shift = np.zeros(count), np.zeros((count, len(here.planes)))
+    across = holes.across
+    rough, shift = np.zeros(count), np.zeros((count, len(here.planes)))
     for number, (half, every) in enumerate(windows.sizes):
         chosen = np.nonzero(windows.size == number)[0]
         if len(chosen):
             ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
             vectors[chosen], cost[chosen] = _best(ring, field)
-            texture[chosen] = ring.texture()
+            rough[chosen] = ring.rough(across[chosen])
             shift[chosen] = ring.shift(vectors[chosen])
-    return Offer(vectors, cost, texture, shift)
+    return Offer(vectors, cost, rough, shift)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class _Ring:
 
     def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the mean difference at these vectors (pieces, 2), without that of the means."""
-        use, at = self._there(vectors)
+        use, at = self._at(self.there, vectors)
         n = use.sum(1)
         weight = np.where(use, self.weight, np.float32(0))
         total = np.maximum(weight.sum(1), np.float32(1e-6))
@@ -205,15 +206,22 @@ class _Ring:
         enough = (n >= _FEWEST) | (2 * n >= np.maximum(self.use.sum(1), 1))
         return np.where(enough & (n >= 8), away.astype(np.float64), np.inf)
 
-    def texture(self) -> npt.NDArray[np.float64]:
-        """Return the mean deviation of the picture itself."""
-        n = np.maximum(self.use.sum(1), 1)
-        mean = np.where(self.use, self.luma, 0).sum(1) / n
-        return np.asarray(np.where(self.use, np.abs(self.luma - mean[:, None]), 0).sum(1) / n, np.float64)
+    def rough(self, across: Ints) -> npt.NDArray[np.float64]:
+        """Return how badly each sample is foretold by the mean of two that lie `across` (pieces) pixels to either
+        side of it, over rows or columns, whichever does better: what a fill from the surroundings would miss."""
+        found = []
+        for step in (np.array([1, 0]), np.array([0, 1])):
+            (use, low), (other, high) = (self._at(self.here, sign * across[:, None] * step) for sign in (-1, 1))
+            luma = self.here.luma.ravel()
+            weight = np.where(use & other, self.weight, np.float32(0))
+            away = np.abs(self.luma - (luma[low] + luma[high]) * np.float32(0.5)) * weight
+            total = weight.sum(1)
+            found.append(np.where(total > 0, away.sum(1) / np.maximum(total, np.float32(1e-6)), np.inf))
+        return np.asarray(np.minimum(*found), np.float64)
 
     def shift(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return by how much the donor is darker, for each channel, where that is beyond doubt."""
-        use, at = self._there(np.rint(vectors).astype(np.intp))
+        use, at = self._at(self.there, np.rint(vectors).astype(np.intp))
         n = np.maximum(use.sum(1), 1)
         out = np.zeros((len(use), len(self.here.planes)))
         for c, (mine, other) in enumerate(zip(self.here.planes, self.there.planes, strict=True)):
@@ -224,9 +232,9 @@ class _Ring:
             out[:, c] = np.where(sure, mean, 0)
         return out
 
-    def _there(self, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints]:
-        """Return which samples can be compared, and where in the other frame they lie, counted row by row."""
-        h, w = self.there.luma.shape
+    def _at(self, frame: Frame, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints]:
+        """Return which samples can be compared, and where in that frame they lie, counted row by row."""
+        h, w = frame.luma.shape
         at = self.at + (vectors[:, :1] * w + vectors[:, 1:])
         middle = self.middle + vectors
         outside = (middle < self.half).any(1) | (middle[:, 0] >= h - self.half) | (middle[:, 1] >= w - self.half)
@@ -236,7 +244,7 @@ class _Ring:
             use = use.copy()
             use[outside] &= (v >= 0) & (v < h) & (u >= 0) & (u < w)
             at[outside] = np.clip(v, 0, h - 1) * w + np.clip(u, 0, w - 1)
-        return use & self.there.good.ravel()[at], at
+        return use & frame.good.ravel()[at], at
 
 
 def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -269,14 +277,17 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
     else:
         for side, (j, i) in enumerate(((-1, 0), (1, 0), (0, -1), (0, 1))):
             sides[side] = ring.cost(best + np.array([j, i]))
-    out = best.astype(np.float64)
+    out, between = best.astype(np.float64), least.copy()
     for axis in (0, 1):
         low, high = sides[2 * axis], sides[2 * axis + 1]
         with np.errstate(invalid="ignore"):
             slope = np.maximum(low, high) - least
             offset = np.where((slope > 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0)
-        out[:, axis] += np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
-    return out, least
+            offset = np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
+        out[:, axis] += offset
+        # What the cost would be between the pixels, by the same V.
+        between -= np.where(np.isfinite(slope), slope, 0) * np.abs(offset)
+    return out, np.where(np.isfinite(least), np.maximum(between, least * 0.4), least)
 
 
 def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> tuple[Floats, Floats, Bools]:
@@ -300,6 +311,7 @@ def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     down = [np.exp(-0.5 * (j - fy) ** 2) for j in range(-2, 3)]
     across = [np.exp(-0.5 * (i - fx) ** 2) for i in range(-2, 3)]
     moved, still = np.zeros((len(planes), len(y)), np.float32), np.zeros((len(planes), len(y)), np.float32)
+    least, most = np.full_like(moved, np.inf), np.full_like(moved, -np.inf)
     moved_weight, still_weight = np.zeros(len(y), np.float32), np.zeros(len(y), np.float32)
     for j in range(5):
         for i in range(5):
@@ -308,10 +320,17 @@ def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
             shifted, fixed = use * (down[j] * across[i]), use * _GAUSS[j] * _GAUSS[i]
             moved_weight += shifted
             still_weight += fixed
+            beside = 0 < j < 4 and 0 < i < 4
             for c, plane in enumerate(planes):
                 pixel = plane[at]
                 moved[c] += shifted * pixel
                 still[c] += fixed * pixel
+                if beside:
+                    np.minimum(least[c], pixel, out=least[c], where=use)
+                    np.maximum(most[c], pixel, out=most[c], where=use)
     low = moved / np.maximum(moved_weight, np.float32(1e-12))
-    rest = planes[:, centre] - still / np.maximum(still_weight, np.float32(1e-12))
-    return np.asarray(low + rest, np.float32), np.asarray(low, np.float32), np.asarray(there, bool)
+    value = planes[:, centre]
+    least, most = np.minimum(least, value), np.maximum(most, value)
+    rest = value - still / np.maximum(still_weight, np.float32(1e-12))
+    # Across a hard edge the two parts do not fit: never beyond what lies around.
+    return np.clip(low + rest, least, most).astype(np.float32), np.asarray(low, np.float32), np.asarray(there, bool)

@@ -34,8 +34,8 @@ class Holes:
     piece: Ints
     boxes: Ints
     """(pieces, 4): y0, x0, y1, x1 of each piece, ends exclusive."""
-    blob_of: Ints
-    """Blob of each piece."""
+    across: Ints
+    """(pieces): from the middle of its hole to beyond its nearer edges, pixels."""
 
     @property
     def inside(self) -> Bools:
@@ -91,18 +91,32 @@ def listed(hole: Bools, feather: int, holdout: Any = None) -> Holes:
     cell = np.where(big[blob], 1 + (y // CELL) * (hole.shape[1] // CELL + 1) + x // CELL, 0)
     keys, piece = np.unique(np.stack([blob, cell]), axis=1, return_inverse=True)
     piece = piece.reshape(-1)
+    across = ((high - low).min(1) // 2 + 1)[keys[0]]
     low, high = _bounds(y, x, piece, keys.shape[1])
-    return Holes(hole, y, x, weight[y, x], blob, piece, np.concatenate([low, high], 1), keys[0])
+    return Holes(hole, y, x, weight[y, x], blob, piece, np.concatenate([low, high], 1), across)
 
 
 def subset(holes: Holes, chosen: Bools) -> Holes:
     """Return the chosen pixels alone, cut into pieces of FINE pixels."""
-    y, x, blob = holes.y[chosen], holes.x[chosen], holes.blob[chosen]
-    cell = (y // FINE) * (holes.hole.shape[1] // FINE + 1) + x // FINE
+    y, x, blob, cell = holes.y[chosen], holes.x[chosen], holes.blob[chosen], _cells(holes)[chosen]
     kept, piece = np.unique(np.stack([blob, cell]), axis=1, return_inverse=True)
     piece = piece.reshape(-1)
     low, high = _bounds(y, x, piece, kept.shape[1])
-    return Holes(holes.hole, y, x, holes.weight[chosen], blob, piece, np.concatenate([low, high], 1), kept[0])
+    across = np.zeros(kept.shape[1], np.intp)
+    across[piece] = holes.across[holes.piece[chosen]]
+    return Holes(holes.hole, y, x, holes.weight[chosen], blob, piece, np.concatenate([low, high], 1), across)
+
+
+def in_cells(holes: Holes, chosen: Bools) -> Bools:
+    """Return the chosen pixels and all listed ones in the cells of FINE pixels around them."""
+    if not chosen.any():
+        return chosen
+    cells = _cells(holes)
+    return np.asarray(np.isin(cells, np.unique(cells[chosen])))
+
+
+def _cells(holes: Holes) -> Ints:
+    return np.asarray((holes.y // FINE) * (holes.hole.shape[1] // FINE + 1) + holes.x // FINE)
 
 
 def blob_boxes(holes: Holes, chosen: Bools) -> Ints:

@@ -17,13 +17,16 @@ from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRADED, GRAINED, codes, from_frame
 from safelight.nodes.damage import donors, fresh, rays
 from safelight.nodes.damage.donors import Frame, Offer, Windows
-from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, listed, subset
+from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, in_cells, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
 
-# A donor is taken whose difference around the hole is that of the grain, or small beside the picture's own contrast.
-FITS_GRAIN, FITS_AT_ALL, FITS_TEXTURE = 1.0, 0.02, 0.25
+# A donor is taken whose difference around the hole is that of the grain, or smaller than
+# what a fill from the surroundings would miss.
+FITS_GRAIN, FITS_AT_ALL, FITS_BETTER = 1.0, 0.02, 1.2
+BLOB = 1.5
+"""Weight of a donor's fit to the whole blob beside that to the piece: seams between donors show in the grain."""
 CONTRADICT = 3.0
 """Sigmas between the low parts of two donors that cannot both be right."""
 STILL = 0.3
@@ -260,7 +263,7 @@ class Repair(Node):
         windows = donors.windows(here.good, holes.boxes)
         given = [_asked(here, one, holes, sigma, params.force, windows) for one in around]
         _choose(holes, given, sigma, made)
-        torn = _torn(given, sigma[holes.piece])
+        torn = in_cells(holes, _torn(given, sigma[holes.piece]))
         if torn.any():
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
@@ -383,7 +386,7 @@ def _asked(
 ) -> _Given:
     """Return what a frame has for the listed pixels."""
     offer = donors.offer(here, around.frame, around.field, holes, windows)
-    fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_TEXTURE * offer.texture)
+    fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)
     if force:
         fits |= np.isfinite(offer.cost)
     vector = offer.vectors[holes.piece]
@@ -401,7 +404,7 @@ def _choose(holes: Holes, given: Sequence[_Given], sigma: npt.NDArray[np.float64
     for n, one in enumerate(given):
         away = np.abs(one.low - middle).mean(0) + one.offer.cost[holes.piece]
         # Its piece says how well it fits, its blob that neighbouring pieces had better agree.
-        price[n] = _mean_within(holes.piece, away, one.good) + 0.5 * _mean_within(holes.blob, away, one.good)
+        price[n] = _mean_within(holes.piece, away, one.good) + BLOB * _mean_within(holes.blob, away, one.good)
         price[n] += 0.05 * (abs(one.offset) - 1) * np.median(sigma)
     asked = np.where(usable, price, np.inf)
     best = asked.argmin(0)
