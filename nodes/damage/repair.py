@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,15 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRADED, GRAINED, codes, from_frame
-from safelight.nodes.damage import donors, fresh, rays
-from safelight.nodes.damage.donors import Frame, Offer, Windows
+from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
+from safelight.nodes.damage import choosing, donors, fresh, rays
+from safelight.nodes.damage.choosing import Around, Given, Made
+from safelight.nodes.damage.donors import Frame
 from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, in_cells, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
 
-# A donor is taken whose difference around the hole is that of the grain, or smaller than
-# what a fill from the surroundings would miss.
-FITS_GRAIN, FITS_AT_ALL, FITS_BETTER = 1.0, 0.02, 1.2
-BLOB = 1.5
-"""Weight of a donor's fit to the whole blob beside that to the piece: seams between donors show in the grain."""
-CONTRADICT = 3.0
-"""Sigmas between the low parts of two donors that cannot both be right."""
 STILL = 0.3
 """Pixels of motion below which grain taken over would stand still."""
 NAMED = 8
@@ -60,35 +54,6 @@ class RepairParams(Params):
         False, "Repair also frames of which more than half is damaged. Otherwise they are left as they are, and named."
     )
     seed: int = param(1, "Another number lays other grain.", ge=0, le=2**32 - 1)
-
-
-@dataclass
-class _Made:
-    """What is laid in, for each listed pixel: (C, N) in stops, its low part, and its code (0: nothing)."""
-
-    value: Floats
-    low: Floats
-    code: npt.NDArray[np.uint32]
-
-
-@dataclass(frozen=True)
-class _Around:
-    """A frame around the one that is repaired."""
-
-    offset: int
-    frame: Frame
-    field: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What a frame has for each listed pixel: (C, N) in stops, its low part, and where it may be taken."""
-
-    offset: int
-    offer: Offer
-    value: Floats
-    low: Floats
-    good: Bools
 
 
 class Repair(Node):
@@ -237,17 +202,17 @@ class Repair(Node):
         holes: Holes,
         noise: Noise,
         device: Device,
-    ) -> _Made:
+    ) -> Made:
         """Fill what the frames around can give."""
         channels, count = len(here.planes), len(holes.y)
-        made = _Made(
+        made = Made(
             np.zeros((channels, count), np.float32),
             np.zeros((channels, count), np.float32),
             np.zeros(count, np.uint32),
         )
         sigma = _sigma(noise, here, holes)
         loudest = float(np.median(noise.sigma)) / channels**0.5
-        around: list[_Around] = []
+        around: list[Around] = []
         mine = donors.searchable(here, device)
         for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
             plate = inputs.at("source", number)
@@ -257,20 +222,20 @@ class Repair(Node):
             if hole.mean() <= 0.5:
                 there = donors.without(inputs.prepared("source", number), hole)
                 field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
-                around.append(_Around(number - request.frame, there, field))
+                around.append(Around(number - request.frame, there, field))
         if not around:
             return made
         windows = donors.windows(here.good, holes.boxes)
-        given = [_asked(here, one, holes, sigma, params.force, windows) for one in around]
-        _choose(holes, given, sigma, made)
-        torn = in_cells(holes, _torn(given, sigma[holes.piece]))
+        given = [choosing.asked(here, one, holes, sigma, params.force, windows) for one in around]
+        choosing.choose(holes, given, sigma, made)
+        torn = in_cells(holes, choosing.torn(given, sigma[holes.piece]))
         if torn.any():
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
             windows = donors.windows(here.good, part.boxes, donors.FINE)
-            finer = [_asked(here, one, part, near, params.force, windows) for one in around]
-            again = _Made(made.value[:, torn], made.low[:, torn], made.code[torn])
-            _choose(part, finer, near, again)
+            finer = [choosing.asked(here, one, part, near, params.force, windows) for one in around]
+            again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
+            choosing.choose(part, finer, near, again)
             made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
         self._static(params, inputs, request.frame, holes, given, sigma, noise, made, ~torn)
         return made
@@ -281,16 +246,16 @@ class Repair(Node):
         inputs: Inputs,
         frame: int,
         holes: Holes,
-        given: Sequence[_Given],
+        given: Sequence[Given],
         sigma: npt.NDArray[np.float64],
         noise: Noise,
-        made: _Made,
+        made: Made,
         sure: Bools,
     ) -> None:
         """Where the picture stands still, average what agrees and lay in the grain that this takes away."""
         if inputs.settings.forensic or noise.silent:
             return
-        limit = (2 * sigma[holes.piece] + FITS_AT_ALL).astype(np.float32)
+        limit = (2 * sigma[holes.piece] + choosing.FITS_AT_ALL).astype(np.float32)
         agree = [
             one.good
             & (np.abs(one.offer.vectors).max(1) < STILL)[holes.piece]
@@ -316,7 +281,7 @@ class Repair(Node):
     # --- from the surroundings -------------------------------------------------------------------------------------
 
     def _from_surroundings(
-        self, params: RepairParams, frame: int, here: Frame, holes: Holes, lost: Bools, noise: Noise, made: _Made
+        self, params: RepairParams, frame: int, here: Frame, holes: Holes, lost: Bools, noise: Noise, made: Made
     ) -> None:
         """Fill what no frame could give, and lay grain in."""
         planes, known = here.planes.copy(), here.good.copy()
@@ -324,7 +289,7 @@ class Repair(Node):
         planes[:, holes.y[filled], holes.x[filled]] = made.value[:, filled]
         known[holes.y[filled], holes.x[filled]] = True
         y, x = holes.y[lost], holes.x[lost]
-        loudest = max(float(np.median(noise.sigma)), FITS_AT_ALL)
+        loudest = max(float(np.median(noise.sigma)), choosing.FITS_AT_ALL)
         value, reached = rays.fill(planes, known, y, x, loudest)
         made.low[:, lost] = value
         code = np.where(reached, FILL, 0).astype(np.uint32)
@@ -376,75 +341,7 @@ def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
     return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
 
 
-def _asked(
-    here: Frame,
-    around: _Around,
-    holes: Holes,
-    sigma: npt.NDArray[np.float64],
-    force: bool,
-    windows: Windows,
-) -> _Given:
-    """Return what a frame has for the listed pixels."""
-    offer = donors.offer(here, around.frame, around.field, holes, windows)
-    fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)
-    if force:
-        fits |= np.isfinite(offer.cost)
-    vector = offer.vectors[holes.piece]
-    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1])
-    lift = offer.shift[holes.piece].T.astype(np.float32)
-    return _Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
-
-
-def _choose(holes: Holes, given: Sequence[_Given], sigma: npt.NDArray[np.float64], made: _Made) -> None:
-    """Take each pixel from the frame that fits best for its piece and blob and can give it."""
-    usable = np.stack([one.good for one in given])
-    # The middle of what is offered: a donor with damage that nobody marked stands out from it.
-    middle = _middle(np.stack([one.low for one in given]), usable)
-    price = np.full(usable.shape, np.inf)
-    for n, one in enumerate(given):
-        away = np.abs(one.low - middle).mean(0) + one.offer.cost[holes.piece]
-        # Its piece says how well it fits, its blob that neighbouring pieces had better agree.
-        price[n] = _mean_within(holes.piece, away, one.good) + BLOB * _mean_within(holes.blob, away, one.good)
-        price[n] += 0.05 * (abs(one.offset) - 1) * np.median(sigma)
-    asked = np.where(usable, price, np.inf)
-    best = asked.argmin(0)
-    found = usable.any(0)
-    for n, one in enumerate(given):
-        mine = found & (best == n)
-        made.value[:, mine], made.low[:, mine] = one.value[:, mine], one.low[:, mine]
-        fitted = (one.offer.shift != 0).any(1)[holes.piece]
-        made.code[mine] = from_frame(one.offset)
-        made.code[mine & fitted] |= GRADED
-
-
-def _torn(given: Sequence[_Given], sigma: npt.NDArray[np.float64]) -> Bools:
-    """Tell where donors contradict each other: where two motions meet, and one vector cannot serve a whole piece."""
-    usable = np.stack([one.good for one in given])[:, None]
-    lows = np.stack([one.low for one in given])
-    least = np.where(usable, lows, np.float32(np.inf)).min(0)
-    most = np.where(usable, lows, np.float32(-np.inf)).max(0)
-    spread = np.where(usable.any(0), most, 0) - np.where(usable.any(0), least, 0)
-    return np.asarray(spread.mean(0) > CONTRADICT * sigma + FITS_AT_ALL)
-
-
-def _middle(lows: Floats, usable: Bools) -> Floats:
-    """Return the median of the usable offers, (C, N); of two, their mean."""
-    ordered = np.sort(np.where(usable[:, None], lows, np.float32(np.inf)), axis=0)
-    count = usable.sum(0)
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(lows) - 1)
-    pair = [np.take_along_axis(ordered, at[None, None], 0)[0] for at in (low, high)]
-    return np.asarray(np.where(count > 0, (pair[0] + pair[1]) * np.float32(0.5), lows[0]), np.float32)
-
-
-def _mean_within(index: npt.NDArray[np.intp], values: npt.NDArray[np.floating], use: Bools) -> npt.NDArray[np.float64]:
-    """Return for each pixel the mean over the used pixels of its group."""
-    count = int(index.max()) + 1
-    total = np.bincount(index[use], values[use].astype(np.float64), count)
-    number = np.bincount(index[use], minlength=count)
-    return np.asarray((total / np.maximum(number, 1))[index])
-
-
-def _blended(source: Image, here: Frame, holes: Holes, made: _Made) -> Floats:
+def _blended(source: Image, here: Frame, holes: Holes, made: Made) -> Floats:
     """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
     y, x = holes.y, holes.x
     use = (made.code != 0) & (holes.inside | here.good[y, x])
