@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 FITS_GRAIN, FITS_AT_ALL, FITS_BETTER = 1.0, 0.02, 1.2
 BLOB = 1.5
 """Weight of a donor's fit to the whole blob beside that to the piece: seams between donors show in the grain."""
-CONTRADICT = 3.0
+CONTRADICT, CONTRADICT_AT_ALL = 3.0, 0.06
 """Sigmas between the low parts of two donors that cannot both be right."""
 
 
@@ -101,7 +101,7 @@ def torn(given: Sequence[Given], sigma: npt.NDArray[np.float64]) -> Bools:
     least = np.where(usable, lows, np.float32(np.inf)).min(0)
     most = np.where(usable, lows, np.float32(-np.inf)).max(0)
     spread = np.where(usable.any(0), most, 0) - np.where(usable.any(0), least, 0)
-    return np.asarray(spread.mean(0) > CONTRADICT * sigma + FITS_AT_ALL)
+    return np.asarray(spread.mean(0) > np.maximum(CONTRADICT * sigma, CONTRADICT_AT_ALL))
 
 
 def _middle(lows: Floats, usable: Bools) -> Floats:

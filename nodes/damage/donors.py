@@ -26,6 +26,7 @@ FINE = ((7, 1), *SIZES)
 """The same where motions meet."""
 _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
+_STEPS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
 _GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2).astype(np.float32)
 
 
@@ -193,13 +194,28 @@ class _Ring:
         at = y * w + x
         return cls(here, there, middle, y, x, at, inside & here.good[y, x], here.luma[y, x], weight, half)
 
+    def part(self, chosen: Ints) -> _Ring:
+        """Return the ring of the chosen pieces alone."""
+        return _Ring(
+            self.here,
+            self.there,
+            self.middle[chosen],
+            self.y[chosen],
+            self.x[chosen],
+            self.at[chosen],
+            self.use[chosen],
+            self.luma[chosen],
+            self.weight,
+            self.half,
+        )
+
     def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the mean difference at these vectors (pieces, 2), without that of the means."""
         use, at = self._at(self.there, vectors)
         n = use.sum(1)
         weight = np.where(use, self.weight, np.float32(0))
         total = np.maximum(weight.sum(1), np.float32(1e-6))
-        d = (self.luma - self.there.luma.ravel()[at]) * weight
+        d = (self.luma - self.there.luma.ravel().take(at)) * weight
         mean = d.sum(1) / total
         away = np.abs(d - weight * mean[:, None]).sum(1) / total
         # A displaced copy that shows little in common with the surroundings is no evidence.
@@ -214,7 +230,7 @@ class _Ring:
             (use, low), (other, high) = (self._at(self.here, sign * across[:, None] * step) for sign in (-1, 1))
             luma = self.here.luma.ravel()
             weight = np.where(use & other, self.weight, np.float32(0))
-            away = np.abs(self.luma - (luma[low] + luma[high]) * np.float32(0.5)) * weight
+            away = np.abs(self.luma - (luma.take(low) + luma.take(high)) * np.float32(0.5)) * weight
             total = weight.sum(1)
             found.append(np.where(total > 0, away.sum(1) / np.maximum(total, np.float32(1e-6)), np.inf))
         return np.asarray(np.minimum(*found), np.float64)
@@ -225,7 +241,7 @@ class _Ring:
         n = np.maximum(use.sum(1), 1)
         out = np.zeros((len(use), len(self.here.planes)))
         for c, (mine, other) in enumerate(zip(self.here.planes, self.there.planes, strict=True)):
-            d = np.where(use, mine.ravel()[self.at] - other.ravel()[at], np.float32(0)).astype(np.float64)
+            d = np.where(use, mine.ravel().take(self.at) - other.ravel().take(at), np.float32(0)).astype(np.float64)
             mean = d.sum(1) / n
             spread = np.sqrt(np.where(use, (d - mean[:, None]) ** 2, 0).sum(1) / n)
             sure = (n >= _FEWEST) & (np.abs(mean) > 4 * spread / np.sqrt(n)) & (np.abs(mean) < 1)
@@ -244,7 +260,7 @@ class _Ring:
             use = use.copy()
             use[outside] &= (v >= 0) & (v < h) & (u >= 0) & (u < w)
             at[outside] = np.clip(v, 0, h - 1) * w + np.clip(u, 0, w - 1)
-        return use & frame.good.ravel()[at], at
+        return use & frame.good.ravel().take(at), at
 
 
 def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -259,24 +275,27 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
         tried = field[:, by, bx].T.astype(np.intp)
         fresh = np.nonzero((tried != best).any(1))[0]
         if len(fresh):
-            cost = ring.cost(np.where((tried != best).any(1)[:, None], tried, best))
-            better = cost < least
-            best[better], least[better] = tried[better], cost[better]
+            cost = ring.part(fresh).cost(tried[fresh])
+            better = cost < least[fresh]
+            best[fresh[better]], least[fresh[better]] = tried[fresh[better]], cost[better]
     sides = np.empty((4, len(cy)))
-    for _ in range(3):
-        moved = np.zeros(len(cy), bool)
-        for side, (j, i) in enumerate(((-1, 0), (1, 0), (0, -1), (0, 1))):
-            sides[side] = ring.cost(best + np.array([j, i]))
-        nearest = sides.argmin(0)
-        lowest = sides[nearest, np.arange(len(cy))]
-        moved = lowest < least
-        if not moved.any():
+    left = np.arange(len(cy))
+    for _ in range(4):
+        some = ring.part(left)
+        for side, step in enumerate(_STEPS):
+            sides[side, left] = some.cost(best[left] + step)
+        nearest = sides[:, left].argmin(0)
+        lowest = sides[nearest, left]
+        moved = lowest < least[left]
+        left, nearest, lowest = left[moved], nearest[moved], lowest[moved]
+        if not len(left):
             break
-        best[moved] += np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])[nearest[moved]]
-        least[moved] = lowest[moved]
-    else:
-        for side, (j, i) in enumerate(((-1, 0), (1, 0), (0, -1), (0, 1))):
-            sides[side] = ring.cost(best + np.array([j, i]))
+        best[left] += _STEPS[nearest]
+        least[left] = lowest
+    if len(left):
+        some = ring.part(left)
+        for side, step in enumerate(_STEPS):
+            sides[side, left] = some.cost(best[left] + step)
     out, between = best.astype(np.float64), least.copy()
     for axis in (0, 1):
         low, high = sides[2 * axis], sides[2 * axis + 1]
@@ -316,13 +335,13 @@ def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     for j in range(5):
         for i in range(5):
             at = rows[j] + columns[i]
-            use = good[at]
+            use = good.take(at)
             shifted, fixed = use * (down[j] * across[i]), use * _GAUSS[j] * _GAUSS[i]
             moved_weight += shifted
             still_weight += fixed
             beside = 0 < j < 4 and 0 < i < 4
             for c, plane in enumerate(planes):
-                pixel = plane[at]
+                pixel = plane.take(at)
                 moved[c] += shifted * pixel
                 still[c] += fixed * pixel
                 if beside:

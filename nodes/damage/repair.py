@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -212,21 +213,28 @@ class Repair(Node):
         )
         sigma = _sigma(noise, here, holes)
         loudest = float(np.median(noise.sigma)) / channels**0.5
-        around: list[Around] = []
-        mine = donors.searchable(here, device)
+        asked: list[tuple[int, Frame, Bools]] = []
         for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
             plate = inputs.at("source", number)
             if number == request.frame or plate is None or plate.region != source.region:
                 continue
             hole = self._hole(params, inputs, number, plate)
             if hole.mean() <= 0.5:
-                there = donors.without(inputs.prepared("source", number), hole)
-                field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
-                around.append(Around(number - request.frame, there, field))
-        if not around:
+                asked.append((number - request.frame, inputs.prepared("source", number), hole))
+        if not asked:
             return made
+        mine = donors.searchable(here, device)
         windows = donors.windows(here.good, holes.boxes)
-        given = [choosing.asked(here, one, holes, sigma, params.force, windows) for one in around]
+
+        def look(offset: int, frame: Frame, hole: Bools) -> tuple[Around, Given]:
+            there = donors.without(frame, hole)
+            field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
+            one = Around(offset, there, field)
+            return one, choosing.asked(here, one, holes, sigma, params.force, windows)
+
+        # Each frame answers for itself: the order of the answers is that of the questions, whoever is first.
+        with ThreadPoolExecutor(max(1, min(device.threads, len(asked)))) as pool:
+            around, given = zip(*pool.map(look, *zip(*asked, strict=True)), strict=True)
         choosing.choose(holes, given, sigma, made)
         torn = in_cells(holes, choosing.torn(given, sigma[holes.piece]))
         if torn.any():
