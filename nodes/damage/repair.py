@@ -26,8 +26,6 @@ from safelight.nodes.grain.taking import coverage
 
 STILL = 0.3
 """Pixels of motion below which grain taken over would stand still."""
-NAMED = 8
-"""Boxes that a note names."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -373,13 +371,10 @@ def _unfilled(frame: int, holes: Holes, lost: Bools, source: Image) -> str:
     """Name the holes that stay, in pixels of the display window."""
     boxes = blob_boxes(holes, lost)
     corner = source.region
-    named = [
-        f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes[:NAMED]
-    ]
-    more = f" and {len(boxes) - NAMED} more" if len(boxes) > NAMED else ""
+    named = [f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes]
     return (
         f"frame {frame}: {len(boxes)} holes ({int(lost.sum())} pixels) that no frame can fill were left as they were, "
-        f"boxes {', '.join(named)}{more}"
+        f"boxes {', '.join(named)}"
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import OpenEXR
 import pytest
 from scipy import ndimage
 
@@ -19,7 +21,7 @@ from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.provenance import FILL, GRAINED, ORIGIN, describe
 from safelight.graph.region import Region
-from safelight.graph.render import pull
+from safelight.graph.render import pull, render
 from safelight.nodes.damage.damage import Damage, DamageParams
 from safelight.nodes.damage.donors import to_light, to_stops
 from safelight.nodes.damage.repair import Repair, RepairParams
@@ -360,3 +362,60 @@ def test_a_graph_keeps_the_record() -> None:
         own, made = (i.data[-1].view(np.uint32) for i in (image, records[frame]))
         np.testing.assert_array_equal(own[made != 0], made[made != 0])
     assert any(record.data.any() for record in records.values())
+
+
+FORENSIC = """safelight = 1
+[graph]
+forensic = true
+[nodes.plate]
+type = "Read"
+path = "in.####.exr"
+[nodes.matte]
+type = "Read"
+path = "matte.####.exr"
+[nodes.repair]
+type = "Repair"
+inputs = {source = "plate", matte = "matte"}
+[nodes.out]
+type = "Write"
+input = "repair"
+path = "out.####.exr"
+"""
+
+
+def test_a_forensic_render_names_what_it_left(still: Any, tmp_path: Path) -> None:
+    boxes = [(t, 60, 90, 70, 100) for t in range(3)]
+    shown, mattes = spot({t: image for t, image in pictures(still[1]).items() if t < 3}, *boxes, (1, 20, 20, 26, 26))
+    for name, images in (("in", shown), ("matte", mattes)):
+        for frame, image in images.items():
+            pixels = {channel: np.ascontiguousarray(p) for channel, p in zip(image.channels, image.data, strict=True)}
+            header = {"type": OpenEXR.scanlineimage}
+            OpenEXR.File(header, pixels).write(str(tmp_path / f"{name}.{frame:04d}.exr"))
+    report = render(Graph.from_document(Document.parse(FORENSIC, tmp_path)), [1], device=TWO)
+    (warning,) = [warning for warning in report.warnings if "no frame can fill" in warning]
+    assert "frame 1: 1 holes" in warning and "[89, 59, 101, 71]" in warning
+
+
+def test_tiles_threads_and_chunks_do_not_show() -> None:
+    text = """safelight = 1
+    [nodes.plate]
+    type = "Plate"
+    width = 120
+    height = 70
+    frames = 5
+    [nodes.damage]
+    type = "Damage"
+    input = "plate"
+    dust = 2
+    scratches = 1
+    [nodes.repair]
+    type = "Repair"
+    inputs = {source = "damage", matte = "damage.matte"}
+    """
+    graph = Graph.from_document(Document.parse(text))
+    whole = dict(pull(graph, "repair", device=Device("cpu", 1)))
+    tiled = dict(pull(graph, "repair", device=TWO, tile=32))
+    for frame, image in whole.items():
+        np.testing.assert_array_equal(image.data.view(np.uint32), tiled[frame].data.view(np.uint32))
+        alone = dict(pull(graph, "repair", frames=[frame], device=TWO))
+        np.testing.assert_array_equal(image.data.view(np.uint32), alone[frame].data.view(np.uint32))
