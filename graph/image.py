@@ -17,6 +17,10 @@ from safelight.graph.region import Region
 Array = npt.NDArray[np.float32]
 
 
+NOTES = "safelight:notes"
+"""Entry of a frame's metadata: what its nodes want the person who renders to know of it, a tuple of texts."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """What is known of a node's output without rendering it."""

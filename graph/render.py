@@ -17,7 +17,7 @@ from safelight.graph.errors import Cancelled, GraphError, SafelightError
 from safelight.graph.execute import Executor, peak_bytes
 from safelight.graph.frames import format_frames
 from safelight.graph.graph import Graph
-from safelight.graph.image import Image
+from safelight.graph.image import NOTES, Image
 from safelight.graph.plan import Key, Plan, Target, plan, sink_targets
 from safelight.graph.progress import Progress, Silent, Stage
 from safelight.graph.signature import Signatures
@@ -171,6 +171,10 @@ def render(
                     progress.note(f"error: {image}")
                     continue
                 report.peak_bytes = max(report.peak_bytes, executor.live_bytes + image.nbytes + pending())
+                for note in image.metadata.get(NOTES, ()):
+                    if note not in report.warnings:
+                        report.warnings.append(note)
+                        progress.note(note)
                 writers[target.node].put(target.frame, device.download(image))
                 del image
         for name in list(writers):

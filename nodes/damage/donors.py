@@ -1,0 +1,355 @@
+"""What a hole's neighbouring frames have to give: vectors found past the damage, and donors that fit around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.region import Region
+from safelight.nodes.damage import rays
+from safelight.nodes.damage.holes import Bools, Holes, Ints
+from safelight.nodes.grain.domain import TOE
+from safelight.nodes.motion.blocks import WINDOW, Pyramid, pyramid, search
+
+Floats = npt.NDArray[np.float32]
+
+SEARCH_SCALE = 200.0
+"""Steps of the search's luma for each stop."""
+SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
+"""Windows around a piece: pixels to each side, pixels between samples."""
+FINE = ((7, 1), *SIZES)
+"""The same where motions meet."""
+_FEWEST = 40
+"""Undamaged pixels that must be compared around a piece before a vector counts as tested."""
+_STEPS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+_GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame in stops above the toe, with what in it can be used."""
+
+    region: Region
+    planes: Floats
+    """(C, H, W) colour planes, finite."""
+    luma: Floats
+    """(H, W) their mean, 3 × 3 blurred."""
+    finite: Bools
+    good: Bools
+    """Finite and undamaged."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return int(self.planes.nbytes + self.luma.nbytes + self.finite.nbytes)
+
+
+def encoded(planes: Floats, region: Region) -> Frame:
+    """Encode colour planes, (C, H, W)."""
+    finite = np.isfinite(planes).all(0)
+    if not finite.all():
+        planes = np.where(finite, planes, np.float32(0))
+    stops = to_stops(planes)
+    luma = ndimage.uniform_filter(stops.mean(0), 3, mode="nearest")
+    good: Bools = np.asarray(finite, bool)
+    return Frame(region, stops, luma, good, good)
+
+
+def to_stops(light: Floats) -> Floats:
+    """Return stops above the toe; odd, so that negative light survives."""
+    return np.asarray(np.copysign(np.log2(1 + np.abs(light) * np.float32(1 / TOE)), light), np.float32)
+
+
+def to_light(stops: npt.NDArray[np.floating]) -> Floats:
+    """Invert `to_stops`."""
+    wide = np.asarray(stops, np.float64)
+    return np.asarray(np.copysign(np.expm1(np.abs(wide) * np.log(2)) * TOE, wide), np.float32)
+
+
+def without(frame: Frame, hole: Bools) -> Frame:
+    """Return the frame with its damage known, and guessed over in the luma so that it steers no search."""
+    good = frame.finite & ~hole
+    y, x = np.nonzero(~good)
+    if not len(y):
+        return replace(frame, good=good)
+    luma = frame.luma.copy()
+    if len(y) < good.size // 4:
+        guess, _ = rays.fill(frame.luma[None], good, y, x, 1.0, rays.CROSS)
+        luma[y, x] = guess[0]
+    else:
+        luma[y, x] = np.median(frame.luma[good]) if good.any() else 0
+    return replace(frame, luma=luma, good=good)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one donor frame offers for each piece."""
+
+    vectors: npt.NDArray[np.float64]
+    """(pieces, 2): dy, dx, in quarter pixels' precision."""
+    cost: npt.NDArray[np.float64]
+    """(pieces): mean difference around the piece, stops; infinite where nothing could be compared."""
+    rough: npt.NDArray[np.float64]
+    """(pieces): what a fill from the surroundings misses there, in the mean, stops; infinite where nobody can tell."""
+    shift: npt.NDArray[np.float64]
+    """(pieces, C): by how much the donor must be lifted, stops; 0 where that cannot be told from nothing."""
+
+
+def searchable(frame: Frame, device: Device) -> Pyramid | None:
+    """Return a frame's search pyramid; None for a picture too small to be searched."""
+    if min(frame.luma.shape) < WINDOW:
+        return None
+    return pyramid(np.rint(np.clip(frame.luma * np.float32(SEARCH_SCALE), -8191, 8191))[None], device, reach=48)
+
+
+def blocks(here: Pyramid | None, there: Pyramid | None, noise: float, device: Device) -> npt.NDArray[np.float64]:
+    """Return dy, dx, whole pixels, of every block that the search looked at; of pictures too small, one that rests.
+
+    Searched at half the size where there is one: vectors only propose what `offer` tests and refines.
+    """
+    if here is None or there is None:
+        return np.zeros((2, 1, 1))
+    level = min(1, len(here.levels) - 1)
+    pair = [Pyramid(whole.levels[level:]) for whole in (here, there)]
+    found = search(pair[0], pair[1], device, noise=max(1.0, noise * SEARCH_SCALE / (1 << level)))
+    return np.asarray(found[[1, 0]], np.float64) * (1 << level)
+
+
+def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows) -> Offer:
+    """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
+    count = len(holes.boxes)
+    vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
+    across = holes.across
+    rough, shift = np.zeros(count), np.zeros((count, len(here.planes)))
+    for number, (half, every) in enumerate(windows.sizes):
+        chosen = np.nonzero(windows.size == number)[0]
+        if len(chosen):
+            ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
+            vectors[chosen], cost[chosen] = _best(ring, field)
+            rough[chosen] = ring.rough(across[chosen])
+            shift[chosen] = ring.shift(vectors[chosen])
+    return Offer(vectors, cost, rough, shift)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Which of some sizes of window, (pixels to each side, pixels between samples), each piece is compared in."""
+
+    sizes: Sequence[tuple[int, int]]
+    size: Ints
+    """(pieces): index into `sizes`."""
+
+
+def windows(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]] = SIZES) -> Windows:
+    """Choose for each piece the smallest window that holds the piece and enough undamaged pixels around it."""
+    h, w = good.shape
+    total = np.zeros((h + 1, w + 1), np.int32)
+    np.cumsum(good, 1, np.int32, total[1:, 1:])
+    np.cumsum(total, 0, np.int32, total)
+    cy, cx = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
+    extent = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    size = np.full(len(boxes), len(sizes) - 1, np.intp)
+    for number in range(len(sizes) - 2, -1, -1):
+        half, every = sizes[number]
+        y0, y1 = np.clip(cy - half, 0, h), np.clip(cy + half + 1, 0, h)
+        x0, x1 = np.clip(cx - half, 0, w), np.clip(cx + half + 1, 0, w)
+        inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
+        fits = (inside >= 2 * _FEWEST * every * every) & (extent + 8 <= 2 * half)
+        size[fits] = number
+    return Windows(sizes, size)
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """The undamaged pixels around some pieces, sampled: (pieces, samples)."""
+
+    here: Frame
+    there: Frame
+    middle: Ints
+    """(pieces, 2): y, x of each middle."""
+    y: Ints
+    x: Ints
+    at: Ints
+    use: Bools
+    luma: Floats
+    weight: Floats
+    """(samples): pixels near the piece count more, so that a motion beside it does not decide."""
+    half: int
+
+    @classmethod
+    def around(cls, here: Frame, there: Frame, boxes: Ints, half: int, every: int) -> _Ring:
+        h, w = here.luma.shape
+        at = np.arange(-half, half + 1, every)
+        dy, dx = (a.ravel() for a in np.meshgrid(at, at, indexing="ij"))
+        middle = np.stack([(boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2], 1)
+        y, x = middle[:, :1] + dy, middle[:, 1:] + dx
+        inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
+        y, x = np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)
+        weight = np.exp(-2 * (dy**2 + dx**2) / half**2).astype(np.float32)
+        at = y * w + x
+        return cls(here, there, middle, y, x, at, inside & here.good[y, x], here.luma[y, x], weight, half)
+
+    def part(self, chosen: Ints) -> _Ring:
+        """Return the ring of the chosen pieces alone."""
+        return _Ring(
+            self.here,
+            self.there,
+            self.middle[chosen],
+            self.y[chosen],
+            self.x[chosen],
+            self.at[chosen],
+            self.use[chosen],
+            self.luma[chosen],
+            self.weight,
+            self.half,
+        )
+
+    def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Return the mean difference at these vectors (pieces, 2), without that of the means."""
+        use, at = self._at(self.there, vectors)
+        n = use.sum(1)
+        weight = np.where(use, self.weight, np.float32(0))
+        total = np.maximum(weight.sum(1), np.float32(1e-6))
+        d = (self.luma - self.there.luma.ravel().take(at)) * weight
+        mean = d.sum(1) / total
+        away = np.abs(d - weight * mean[:, None]).sum(1) / total
+        # A displaced copy that shows little in common with the surroundings is no evidence.
+        enough = (n >= _FEWEST) | (2 * n >= np.maximum(self.use.sum(1), 1))
+        return np.where(enough & (n >= 8), away.astype(np.float64), np.inf)
+
+    def rough(self, across: Ints) -> npt.NDArray[np.float64]:
+        """Return how badly each sample is foretold by the mean of two that lie `across` (pieces) pixels to either
+        side of it, over rows or columns, whichever does better: what a fill from the surroundings would miss."""
+        found = []
+        for step in (np.array([1, 0]), np.array([0, 1])):
+            (use, low), (other, high) = (self._at(self.here, sign * across[:, None] * step) for sign in (-1, 1))
+            luma = self.here.luma.ravel()
+            weight = np.where(use & other, self.weight, np.float32(0))
+            away = np.abs(self.luma - (luma.take(low) + luma.take(high)) * np.float32(0.5)) * weight
+            total = weight.sum(1)
+            found.append(np.where(total > 0, away.sum(1) / np.maximum(total, np.float32(1e-6)), np.inf))
+        return np.asarray(np.minimum(*found), np.float64)
+
+    def shift(self, vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return by how much the donor is darker, for each channel, where that is beyond doubt."""
+        use, at = self._at(self.there, np.rint(vectors).astype(np.intp))
+        n = np.maximum(use.sum(1), 1)
+        out = np.zeros((len(use), len(self.here.planes)))
+        for c, (mine, other) in enumerate(zip(self.here.planes, self.there.planes, strict=True)):
+            d = np.where(use, mine.ravel().take(self.at) - other.ravel().take(at), np.float32(0)).astype(np.float64)
+            mean = d.sum(1) / n
+            spread = np.sqrt(np.where(use, (d - mean[:, None]) ** 2, 0).sum(1) / n)
+            sure = (n >= _FEWEST) & (np.abs(mean) > 4 * spread / np.sqrt(n)) & (np.abs(mean) < 1)
+            out[:, c] = np.where(sure, mean, 0)
+        return out
+
+    def _at(self, frame: Frame, vectors: npt.NDArray[np.intp]) -> tuple[Bools, Ints]:
+        """Return which samples can be compared, and where in that frame they lie, counted row by row."""
+        h, w = frame.luma.shape
+        at = self.at + (vectors[:, :1] * w + vectors[:, 1:])
+        middle = self.middle + vectors
+        outside = (middle < self.half).any(1) | (middle[:, 0] >= h - self.half) | (middle[:, 1] >= w - self.half)
+        use = self.use
+        if outside.any():
+            v, u = self.y[outside] + vectors[outside, :1], self.x[outside] + vectors[outside, 1:]
+            use = use.copy()
+            use[outside] &= (v >= 0) & (v < h) & (u >= 0) & (u < w)
+            at[outside] = np.clip(v, 0, h - 1) * w + np.clip(u, 0, w - 1)
+        return use & frame.good.ravel().take(at), at
+
+
+def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return each piece's best vector, to a quarter pixel, and its cost."""
+    cy, cx = ring.middle.T
+    (h, w), (rows, columns) = ring.here.luma.shape, field.shape[1:]
+    best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
+    reach = ring.half + 4
+    for j, i in ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        by = np.clip((cy + j * reach) * rows // h, 0, rows - 1)
+        bx = np.clip((cx + i * reach) * columns // w, 0, columns - 1)
+        tried = field[:, by, bx].T.astype(np.intp)
+        fresh = np.nonzero((tried != best).any(1))[0]
+        if len(fresh):
+            cost = ring.part(fresh).cost(tried[fresh])
+            better = cost < least[fresh]
+            best[fresh[better]], least[fresh[better]] = tried[fresh[better]], cost[better]
+    sides = np.empty((4, len(cy)))
+    left = np.arange(len(cy))
+    for _ in range(4):
+        some = ring.part(left)
+        for side, step in enumerate(_STEPS):
+            sides[side, left] = some.cost(best[left] + step)
+        nearest = sides[:, left].argmin(0)
+        lowest = sides[nearest, left]
+        moved = lowest < least[left]
+        left, nearest, lowest = left[moved], nearest[moved], lowest[moved]
+        if not len(left):
+            break
+        best[left] += _STEPS[nearest]
+        least[left] = lowest
+    if len(left):
+        some = ring.part(left)
+        for side, step in enumerate(_STEPS):
+            sides[side, left] = some.cost(best[left] + step)
+    out, between = best.astype(np.float64), least.copy()
+    for axis in (0, 1):
+        low, high = sides[2 * axis], sides[2 * axis + 1]
+        with np.errstate(invalid="ignore"):
+            slope = np.maximum(low, high) - least
+            offset = np.where((slope > 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0)
+            offset = np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
+        out[:, axis] += offset
+        # What the cost would be between the pixels, by the same V.
+        between -= np.where(np.isfinite(slope), slope, 0) * np.abs(offset)
+    return out, np.where(np.isfinite(least), np.maximum(between, least * 0.4), least)
+
+
+def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> tuple[Floats, Floats, Bools]:
+    """Read a frame between its pixels without taking from its grain.
+
+    The low part (Gaussian, sigma 1) is moved exactly, the rest, which holds the grain, by whole pixels: interpolating
+    it would soften both.
+
+    Returns
+    -------
+    The values, their low part, each (C, N), and where both come from undamaged pixels.
+    """
+    h, w = frame.good.shape
+    y0, x0 = np.floor(y + 0.5).astype(np.intp), np.floor(x + 0.5).astype(np.intp)
+    fy, fx = (y - y0).astype(np.float32), (x - x0).astype(np.float32)
+    rows = [np.clip(y0 + j, 0, h - 1) * w for j in range(-2, 3)]
+    columns = [np.clip(x0 + i, 0, w - 1) for i in range(-2, 3)]
+    centre = rows[2] + columns[2]
+    good, planes = frame.good.ravel(), frame.planes.reshape(len(frame.planes), -1)
+    there = (y0 >= 0) & (y0 < h) & (x0 >= 0) & (x0 < w) & good[centre]
+    down = [np.exp(-0.5 * (j - fy) ** 2) for j in range(-2, 3)]
+    across = [np.exp(-0.5 * (i - fx) ** 2) for i in range(-2, 3)]
+    moved, still = np.zeros((len(planes), len(y)), np.float32), np.zeros((len(planes), len(y)), np.float32)
+    least, most = np.full_like(moved, np.inf), np.full_like(moved, -np.inf)
+    moved_weight, still_weight = np.zeros(len(y), np.float32), np.zeros(len(y), np.float32)
+    for j in range(5):
+        for i in range(5):
+            at = rows[j] + columns[i]
+            use = good.take(at)
+            shifted, fixed = use * (down[j] * across[i]), use * _GAUSS[j] * _GAUSS[i]
+            moved_weight += shifted
+            still_weight += fixed
+            beside = 0 < j < 4 and 0 < i < 4
+            for c, plane in enumerate(planes):
+                pixel = plane.take(at)
+                moved[c] += shifted * pixel
+                still[c] += fixed * pixel
+                if beside:
+                    np.minimum(least[c], pixel, out=least[c], where=use)
+                    np.maximum(most[c], pixel, out=most[c], where=use)
+    low = moved / np.maximum(moved_weight, np.float32(1e-12))
+    value = planes[:, centre]
+    least, most = np.minimum(least, value), np.maximum(most, value)
+    rest = value - still / np.maximum(still_weight, np.float32(1e-12))
+    # Across a hard edge the two parts do not fit: never beyond what lies around.
+    return np.clip(low + rest, least, most).astype(np.float32), np.asarray(low, np.float32), np.asarray(there, bool)

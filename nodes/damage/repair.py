@@ -1,0 +1,390 @@
+"""Repair: damaged places filled from the frames around, else from their surroundings, with grain that matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from safelight.graph.device import Device
+from safelight.graph.errors import GraphError
+from safelight.graph.image import NOTES, Clip, Image, colour_planes
+from safelight.graph.node import Inputs, Node, Port, Request, Settings
+from safelight.graph.params import Params, param
+from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
+from safelight.nodes.damage import choosing, donors, fresh, rays
+from safelight.nodes.damage.choosing import Around, Given, Made
+from safelight.nodes.damage.donors import Frame
+from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, in_cells, listed, subset
+from safelight.nodes.grain.domain import coding
+from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.taking import coverage
+
+STILL = 0.3
+"""Pixels of motion below which grain taken over would stand still."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class RepairParams(Params):
+    """Parameters of Repair."""
+
+    threshold: float = param(0.5, "Pixels whose matte is at least this are repaired.", gt=0, le=1)
+    radius: int = param(2, "Frames before and after that may give pixels.", unit="frames", ge=0, le=4)
+    grow: int = param(
+        1, "Pixels by which damage is thought to be larger than the matte: its soft edge.", unit="pixels", ge=0, le=16
+    )
+    feather: int = param(
+        2,
+        "Width of the band beyond `grow` in which the repair is blended into the plate, in density. Further out the "
+        "plate keeps its bits.",
+        unit="pixels",
+        ge=0,
+        le=32,
+    )
+    grain: float = param(
+        1.0, "Strength of the grain laid into what has none of its own; 1 matches the plate's.", ge=0, le=4
+    )
+    force: bool = param(
+        False, "Repair also frames of which more than half is damaged. Otherwise they are left as they are, and named."
+    )
+    seed: int = param(1, "Another number lays other grain.", ge=0, le=2**32 - 1)
+
+
+class Repair(Node):
+    """Repair what a matte calls damaged; everything else keeps its bits.
+
+    Damaged places are filled from up to `radius` frames before and after, moved along the motion. Vectors are found
+    with the damage of both frames masked, and tested on the undamaged pixels around each place; no pixel is taken that
+    is damaged where it comes from. Of several frames that fit, the one is taken whose picture the others confirm, with
+    its own grain; where the picture stands still, so that this grain would too, the mean of them with fresh grain for
+    what averaging took away. Where no frame fits (scratches that stay, ends of a shot) the place is filled from both
+    sides along the direction in which they agree, and grain of the plate's strength and spectrum laid in.
+
+    A pixel is repaired where its matte is at least `threshold` or `include` at least 0.5, grown by `grow` pixels;
+    around it lies a band of `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No other
+    pixel changes, nor any whose `holdout` is above 0. The mattes of the frames around must be there too: they tell
+    which of their pixels can be given.
+
+    Output `provenance` holds the codes of `safelight.graph.provenance`: 0 kept, from frame t±k (with the marks graded
+    where its brightness was fitted, filtered where several were averaged), filled from its surroundings; each with the
+    mark for grain where that was laid in. A forensic graph lays in no grain and fills nothing from surroundings: such
+    holes stay as they were, and each frame names them in its notes. Channels other than R, G, B or Y are kept.
+
+    References: Kokaram 1998 (missing data in film, from motion-compensated neighbours); Zeng and Liu 1999
+    (directional interpolation).
+    """
+
+    id = "Repair"
+    inputs = (
+        Port("source", "The damaged plate."),
+        Port("matte", "Where it is damaged, first channel, 0 to 1; nowhere outside its data window."),
+        Port("holdout", "What is never touched: wherever it is above 0.", optional=True),
+        Port("include", "What is repaired whatever the matte says: where it is at least 0.5.", optional=True),
+    )
+    outputs = (
+        Port("image", "The repaired plate."),
+        Port("provenance", "Where each pixel came from: whole numbers, see the table of codes."),
+    )
+    Params = RepairParams
+    tileable = False
+    devices = ("cpu",)
+    scratch = 8.0
+
+    def extent(self, params: RepairParams, inputs: Mapping[str, Clip]) -> Mapping[str, Clip]:
+        """The source's, and a record of the same windows."""
+        clip = inputs["source"]
+        return {"image": clip, "provenance": replace(clip, channels=(CHANNEL,))}
+
+    def check(self, params: RepairParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse a source without a picture, and mattes of another size or with frames missing."""
+        clip = inputs["source"]
+        if not colour_planes(clip.channels):
+            raise GraphError(
+                f"there is no R, G, B or Y among the channels {', '.join(clip.channels)}",
+                where="input 'source'",
+                remedy="Feed a picture.",
+            )
+        for port in ("matte", "holdout", "include"):
+            other = inputs.get(port)
+            if other is None:
+                continue
+            if other.display != clip.display:
+                raise GraphError(
+                    f"the {port} is {other.display} and the plate is {clip.display}",
+                    where=f"input '{port}'",
+                    remedy="Bring it to the plate's size.",
+                )
+            if other.first > clip.first or other.last < clip.last:
+                raise GraphError(
+                    f"the {port} has frames {other.first}-{other.last} and the plate {clip.first}-{clip.last}",
+                    where=f"input '{port}'",
+                    remedy="Give it every frame of the plate: one that is missing cannot be told from one without "
+                    "damage.",
+                )
+        return ()
+
+    def reach(self, params: RepairParams) -> tuple[int, int]:
+        """Ask for `radius` frames before and after."""
+        return params.radius, 0
+
+    def prepare(self, params: RepairParams, port: str, image: Image, device: Device) -> Frame:
+        """Encode one frame of the source."""
+        return donors.encoded(image.data[list(colour_planes(image.channels))], image.region)
+
+    def compute(self, params: RepairParams, request: Request, inputs: Inputs, device: Device) -> Mapping[str, Image]:
+        """Find the holes, ask the frames around, fill what is left, blend."""
+        source = inputs["source"]
+        region, frame = source.region, request.frame
+        record = np.zeros((1, region.height, region.width), np.uint32)
+        hole = self._hole(params, inputs, frame, source)
+        if not hole.any():
+            return _outputs(source, source.data, record, ())
+        share = float(hole.mean())
+        if share > 0.5 and not params.force:
+            note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
+            return _outputs(source, source.data, record, (note,))
+        holdout = inputs.get("holdout")
+        mask = None if holdout is None else coverage(holdout, region, device)[0]
+        holes = listed(hole, params.feather, mask)
+        here = donors.without(inputs.prepared("source", frame), hole)
+        noise = self._noise(inputs)
+        made = self._from_frames(params, inputs, request, source, here, holes, noise, device)
+        forensic = inputs.settings.forensic
+        notes: list[str] = []
+        lost = holes.inside & (made.code == 0)
+        if forensic and lost.any():
+            notes.append(_unfilled(frame, holes, lost, source))
+        elif lost.any():
+            self._from_surroundings(params, frame, here, holes, lost, noise, made)
+        data = _blended(source, here, holes, made)
+        done = made.code != 0
+        record[0, holes.y[done], holes.x[done]] = made.code[done]
+        return _outputs(source, data, record, notes)
+
+    def record(
+        self, params: RepairParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
+    ) -> Any:
+        """The output `provenance`; where it says kept, the source's own record."""
+        own = codes(inputs["source"].crop(request.region))
+        made = codes(outputs["provenance"])
+        return np.where(made == 0, own, made)
+
+    # --- where -----------------------------------------------------------------------------------------------------
+
+    def _hole(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
+        """Return what is damaged in one frame, over its data window."""
+        cpu = Device("cpu", 1)
+        planes = {
+            port: None if image is None else coverage(image, plate.region, cpu)[0]
+            for port in ("matte", "include", "holdout")
+            for image in (inputs.at(port, frame),)
+        }
+        matte = planes["matte"]
+        if matte is None:
+            matte = np.zeros((plate.region.height, plate.region.width), np.float32)
+        return damaged(matte, params.threshold, params.grow, planes["include"], planes["holdout"])
+
+    # --- from the frames around ------------------------------------------------------------------------------------
+
+    def _from_frames(
+        self,
+        params: RepairParams,
+        inputs: Inputs,
+        request: Request,
+        source: Image,
+        here: Frame,
+        holes: Holes,
+        noise: Noise,
+        device: Device,
+    ) -> Made:
+        """Fill what the frames around can give."""
+        channels, count = len(here.planes), len(holes.y)
+        made = Made(
+            np.zeros((channels, count), np.float32),
+            np.zeros((channels, count), np.float32),
+            np.zeros(count, np.uint32),
+        )
+        sigma = _sigma(noise, here, holes)
+        loudest = float(np.median(noise.sigma)) / channels**0.5
+        asked: list[tuple[int, Frame, Bools]] = []
+        for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
+            plate = inputs.at("source", number)
+            if number == request.frame or plate is None or plate.region != source.region:
+                continue
+            hole = self._hole(params, inputs, number, plate)
+            if hole.mean() <= 0.5:
+                asked.append((number - request.frame, inputs.prepared("source", number), hole))
+        if not asked:
+            return made
+        mine = donors.searchable(here, device)
+        windows = donors.windows(here.good, holes.boxes)
+
+        def look(offset: int, frame: Frame, hole: Bools) -> tuple[Around, Given]:
+            there = donors.without(frame, hole)
+            field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
+            one = Around(offset, there, field)
+            return one, choosing.asked(here, one, holes, sigma, params.force, windows)
+
+        # Each frame answers for itself: the order of the answers is that of the questions, whoever is first.
+        with ThreadPoolExecutor(max(1, min(device.threads, len(asked)))) as pool:
+            around, given = zip(*pool.map(look, *zip(*asked, strict=True)), strict=True)
+        choosing.choose(holes, given, sigma, made)
+        torn = in_cells(holes, choosing.torn(given, sigma[holes.piece]))
+        if torn.any():
+            part = subset(holes, torn)
+            near = _sigma(noise, here, part)
+            windows = donors.windows(here.good, part.boxes, donors.FINE)
+            finer = [choosing.asked(here, one, part, near, params.force, windows) for one in around]
+            again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
+            choosing.choose(part, finer, near, again)
+            made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
+        self._static(params, inputs, request.frame, holes, given, sigma, noise, made, ~torn)
+        return made
+
+    def _static(
+        self,
+        params: RepairParams,
+        inputs: Inputs,
+        frame: int,
+        holes: Holes,
+        given: Sequence[Given],
+        sigma: npt.NDArray[np.float64],
+        noise: Noise,
+        made: Made,
+        sure: Bools,
+    ) -> None:
+        """Where the picture stands still, average what agrees and lay in the grain that this takes away."""
+        if inputs.settings.forensic or noise.silent:
+            return
+        limit = (2 * sigma[holes.piece] + choosing.FITS_AT_ALL).astype(np.float32)
+        agree = [
+            one.good
+            & (np.abs(one.offer.vectors).max(1) < STILL)[holes.piece]
+            & (np.abs(one.low - made.low).max(0) < limit)
+            for one in given
+        ]
+        number = np.sum(agree, axis=0)
+        chosen = sure & (made.code != 0) & (number >= 2)
+        if not chosen.any():
+            return
+        n = number[chosen].astype(np.float32)
+        for mean, parts in ((made.value, [one.value for one in given]), (made.low, [one.low for one in given])):
+            total = np.zeros((len(mean), len(n)), np.float32)
+            for use, part in zip(agree, parts, strict=True):
+                total += np.where(use[chosen], part[:, chosen], np.float32(0))
+            mean[:, chosen] = total / n
+        field = fresh.field(noise, frame, params.seed)
+        values = made.low[:, chosen]
+        laid = fresh.grain(noise, field, values, holes.y[chosen], holes.x[chosen])
+        made.value[:, chosen] += np.float32(params.grain) * np.sqrt(1 - 1 / n) * laid
+        made.code[chosen] |= FILTERED | (GRAINED if params.grain > 0 else 0)
+
+    # --- from the surroundings -------------------------------------------------------------------------------------
+
+    def _from_surroundings(
+        self, params: RepairParams, frame: int, here: Frame, holes: Holes, lost: Bools, noise: Noise, made: Made
+    ) -> None:
+        """Fill what no frame could give, and lay grain in."""
+        planes, known = here.planes.copy(), here.good.copy()
+        filled = holes.inside & ~lost
+        planes[:, holes.y[filled], holes.x[filled]] = made.value[:, filled]
+        known[holes.y[filled], holes.x[filled]] = True
+        y, x = holes.y[lost], holes.x[lost]
+        loudest = max(float(np.median(noise.sigma)), choosing.FITS_AT_ALL)
+        value, reached = rays.fill(planes, known, y, x, loudest)
+        made.low[:, lost] = value
+        code = np.where(reached, FILL, 0).astype(np.uint32)
+        if not noise.silent and params.grain > 0:
+            field = fresh.field(noise, frame, params.seed)
+            value = value + np.float32(params.grain) * fresh.grain(noise, field, value, y, x)
+            code |= np.where(reached, GRAINED, 0).astype(np.uint32)
+        made.value[:, lost] = value
+        made.code[lost] = code
+
+    # --- the shot's noise ------------------------------------------------------------------------------------------
+
+    def _noise(self, inputs: Inputs) -> Noise:
+        if inputs.analysis is None:
+            raise RuntimeError("Repair was given no analysis")
+        return Noise.from_data(inputs.analysis["noise"])
+
+    def wants_analysis(self, params: RepairParams) -> bool:
+        """Measure the grain: donors are judged by it, and fresh grain is laid in like it."""
+        return True
+
+    def analysis_requests(self, params: RepairParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
+        """Look at up to eight frames, spread over the shot."""
+        clip = clips["source"]
+        count = len(clip.frames)
+        chosen = sorted({clip.first + round(i * (count - 1) / 7) for i in range(8)}) if count else []
+        return [Request(frame, clip.extent_at(frame)) for frame in chosen]
+
+    def analyse(
+        self, params: RepairParams, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
+    ) -> Mapping[str, Any]:
+        """Measure sigma against level, and spectrum, for each channel, in stops above the toe."""
+        planes = (device.download(image).data[list(colour_planes(image.channels))] for _, image in images)
+        noise = estimate(planes, coding("log"))
+        middle = noise.sigma[:, noise.sigma.shape[1] // 2]
+        note = (
+            "no grain found: none will be laid in"
+            if noise.silent
+            else f"grain at the middle level: {', '.join(f'{value:.4g}' for value in middle)} stops"
+        )
+        return {"note": note, "noise": noise.as_data()}
+
+
+def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
+    """Return the plate's mean sigma around each piece."""
+    y = (holes.boxes[:, 0] + holes.boxes[:, 2]) // 2
+    x = (holes.boxes[:, 1] + holes.boxes[:, 3]) // 2
+    level = np.repeat(here.luma[y, x][None], len(here.planes), axis=0)
+    return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
+
+
+def _blended(source: Image, here: Frame, holes: Holes, made: Made) -> Floats:
+    """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
+    y, x = holes.y, holes.x
+    use = (made.code != 0) & (holes.inside | here.good[y, x])
+    made.code[~use] = 0
+    value = made.value.copy()
+    band = np.nonzero(use & ~holes.inside)[0]
+    if len(band):
+        _, low, _ = donors.sampled(here, y[band].astype(np.float64), x[band].astype(np.float64))
+        step = made.low[:, band] - low
+        w = holes.weight[band]
+        own = here.planes[:, y[band], x[band]]
+        value[:, band] = np.where(w >= 0.5, value[:, band] - (1 - w) * step, own + w * step)
+    data = source.data.copy()
+    light = donors.to_light(value[:, use])
+    for plane, made_plane in zip(colour_planes(source.channels), light, strict=True):
+        data[plane, y[use], x[use]] = made_plane
+    return data
+
+
+def _unfilled(frame: int, holes: Holes, lost: Bools, source: Image) -> str:
+    """Name the holes that stay, in pixels of the display window."""
+    boxes = blob_boxes(holes, lost)
+    corner = source.region
+    named = [f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes]
+    return (
+        f"frame {frame}: {len(boxes)} holes ({int(lost.sum())} pixels) that no frame can fill were left as they were, "
+        f"boxes {', '.join(named)}"
+    )
+
+
+def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:
+    """Return both outputs, with the frame's notes."""
+    metadata = dict(source.metadata)
+    if notes:
+        metadata[NOTES] = (*metadata.get(NOTES, ()), *notes)
+    image = replace(source, data=data, metadata=metadata)
+    return {
+        "image": image,
+        "provenance": Image(record.view(np.float32), source.region, (CHANNEL,), metadata),
+    }

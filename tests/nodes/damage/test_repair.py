@@ -1,0 +1,421 @@
+"""Repair through its contract, on a moving scene with known truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import OpenEXR
+import pytest
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.document import Document
+from safelight.graph.errors import GraphError
+from safelight.graph.graph import Graph
+from safelight.graph.image import NOTES, Clip, Image
+from safelight.graph.node import Inputs, Request, Settings
+from safelight.graph.provenance import FILL, GRAINED, ORIGIN, describe
+from safelight.graph.region import Region
+from safelight.graph.render import pull, render
+from safelight.nodes.damage.damage import Damage, DamageParams
+from safelight.nodes.damage.donors import to_light, to_stops
+from safelight.nodes.damage.repair import Repair, RepairParams
+from tests.nodes.grain.scene import moving_scene
+
+TWO = Device("cpu", 2)
+SIGMA = 0.12
+Pictures = dict[int, Image]
+
+
+def pictures(frames: npt.NDArray[Any], channels: tuple[str, ...] = ("R", "G", "B")) -> Pictures:
+    """Frames (n, C, H, W) as images whose data window starts at (3, -2)."""
+    region = Region.sized(frames.shape[3], frames.shape[2], 3, -2)
+    return {i: Image(np.ascontiguousarray(f, np.float32), region, channels, {"n": i}) for i, f in enumerate(frames)}
+
+
+def grained(clean: npt.NDArray[Any], seed: int = 1) -> npt.NDArray[np.float32]:
+    """Lay coarse grain of SIGMA stops over clean light."""
+    grain = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=clean.shape), (0, 0, 0.6, 0.6))
+    return to_light(to_stops(clean) + grain * (SIGMA / grain.std()))
+
+
+def lay(images: Pictures, **params: Any) -> tuple[Pictures, Pictures]:
+    """Damage pictures; return them and the truth mattes."""
+    shown, mattes = {}, {}
+    for frame, image in images.items():
+        clip = Clip(min(images), max(images), image.region, image.region, channels=image.channels)
+        request = Request(frame, image.region)
+        out = Damage().compute(
+            DamageParams(**params), request, Inputs(request, {"input": {frame: image}}, {"input": clip}), TWO
+        )
+        shown[frame], mattes[frame] = out["image"], out["matte"]
+    return shown, mattes
+
+
+def run(
+    images: Pictures,
+    mattes: Pictures,
+    frame: int,
+    device: Device = TWO,
+    forensic: bool = False,
+    others: Mapping[str, Pictures] | None = None,
+    **settings: Any,
+) -> Mapping[str, Image]:
+    """Run the node on one frame as the engine does, with what frames there are."""
+    node, params = Repair(), RepairParams(**settings)
+    ports = {"source": images, "matte": mattes, **(others or {})}
+    clips = {
+        port: Clip(min(images), max(images), of[frame].region, of[frame].region, channels=of[frame].channels)
+        for port, of in ports.items()
+    }
+    asked = [request.frame for request in node.analysis_requests(params, clips)]
+    found = node.analyse(params, [(n, images[n]) for n in asked if n in images], clips, device)
+    request = Request(frame, images[frame].region)
+    needed = {
+        port: {r.frame: ports[port][r.frame] for r in requests if r.frame in ports[port]}
+        for port, requests in node.needs(params, request).items()
+        if port in ports
+    }
+    inputs = Inputs(
+        request,
+        needed,
+        clips,
+        Settings(sections={"graph": {"forensic": forensic}}),
+        prepared=lambda port, n: node.prepare(params, port, needed[port][n], device),
+        analysis=json.loads(json.dumps(found)),
+    )
+    return node.compute(params, request, inputs, device)
+
+
+def codes(out: Mapping[str, Image]) -> npt.NDArray[np.uint32]:
+    return out["provenance"].data.view(np.uint32)[0]
+
+
+def spot(images: Pictures, *boxes: tuple[int, int, int, int, int]) -> tuple[Pictures, Pictures]:
+    """Black out boxes (frame, y0, x0, y1, x1); return pictures and mattes."""
+    shown = {n: image.with_data(image.data.copy()) for n, image in images.items()}
+    mattes = {n: Image(np.zeros((1, *i.data.shape[1:]), np.float32), i.region, ("A",)) for n, i in images.items()}
+    for frame, y0, x0, y1, x1 in boxes:
+        shown[frame].data[:, y0:y1, x0:x1] = 0.001
+        mattes[frame].data[0, y0:y1, x0:x1] = 1
+    return shown, mattes
+
+
+@pytest.fixture(scope="module")
+def shot() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Five frames of a pan with a disc against it: clean and grained light."""
+    clean = ((moving_scene(5, 200, 300).transpose(0, 3, 1, 2) / 255) ** 2.2).astype(np.float32)
+    return clean, grained(clean)
+
+
+@pytest.fixture(scope="module")
+def still() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Five frames of one picture, each with grain of its own."""
+    first = ((moving_scene(1, 200, 300).transpose(0, 3, 1, 2) / 255) ** 2.2).astype(np.float32)
+    clean = np.repeat(first, 5, axis=0)
+    return clean, grained(clean)
+
+
+def errors(out: Image, clean: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the mean error of each pixel after a 3 × 3 blur, in sigmas."""
+    off = to_stops(out.data) - to_stops(clean)
+    return np.abs(ndimage.uniform_filter(off, (0, 3, 3))).mean(0) / SIGMA
+
+
+def assert_untouched(out: Mapping[str, Image], source: Image, matte: Image, reach: int = 3) -> None:
+    """All pixels marked kept, and all beyond `reach` of the matte, have the source's bits."""
+    same = (out["image"].data.view(np.uint32) == source.data.view(np.uint32)).all(0)
+    assert same[codes(out) == 0].all()
+    near = ndimage.maximum_filter(matte.data[0] >= 0.5, 2 * reach + 1, mode="constant", cval=0)
+    assert same[~near].all() and (codes(out)[~near] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("damage", "frame", "least"),
+    [
+        ({"dust": 0.5}, 2, 0.99),
+        ({"dust": 0.5}, 0, 0.99),
+        ({"dust": 10, "size": 20, "largest": 50}, 2, 0.92),
+        ({"dust": 10, "size": 20, "largest": 50}, 4, 0.92),
+        ({"dust": 0, "scratches": 4, "scratch_opacity": 1.2, "scratch_width": 2}, 2, 0.95),
+    ],
+)
+def test_a_moving_shot(shot: Any, damage: dict[str, Any], frame: int, least: float) -> None:
+    clean, noisy = shot
+    shown, mattes = lay(pictures(noisy), **damage)
+    out = run(shown, mattes, frame)
+    bad = mattes[frame].data[0] > 0
+    assert bad.mean() > 0.003
+    assert (errors(shown[frame], clean[frame])[bad] <= 2).mean() < 0.6
+    assert (errors(out["image"], clean[frame])[bad] <= 2).mean() >= least
+    assert_untouched(out, shown[frame], mattes[frame])
+    assert (codes(out)[bad] != 0).all()
+
+
+def test_scratches_that_stay_over_a_still_picture(still: Any) -> None:
+    clean, noisy = still
+    shown, mattes = lay(pictures(noisy), dust=0, scratches=5, scratch_width=1.5, scratch_opacity=0.8)
+    shown, mattes = dict.fromkeys(range(5), shown[2]), dict.fromkeys(range(5), mattes[2])
+    out = run(shown, mattes, 2)
+    bad = mattes[2].data[0] > 0
+    assert (errors(out["image"], clean[2])[bad] <= 2).mean() >= 0.95
+    assert set(np.unique(codes(out)[bad])) == {FILL | GRAINED}
+    assert_untouched(out, shown[2], mattes[2])
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_grain_is_as_strong_and_as_coarse_as_around(shot: Any, still: Any, moving: bool) -> None:
+    clean, noisy = shot if moving else still
+    shown, mattes = lay(pictures(noisy), dust=12, size=16, largest=40, seed=4)
+    bad = mattes[2].data[0] > 0
+    bad[:, :190] = False  # where the disc moves, errors are not grain
+    assert bad.sum() > 1000
+    grain = to_stops(run(shown, mattes, 2)["image"].data) - to_stops(clean[2])
+    truth = to_stops(noisy[2]) - to_stops(clean[2])
+    assert abs(grain[:, bad].var() / truth[:, bad].var() - 1) < 0.1
+    inner = bad & np.roll(bad, 1, 0) & np.roll(bad, 1, 1)
+    for axis in (1, 2):
+        steps = [np.diff(g, axis=axis, prepend=0)[:, inner].var() for g in (grain, truth)]
+        assert abs(steps[0] / steps[1] - 1) < 0.15
+
+
+def test_grain_does_not_stand_still(still: Any) -> None:
+    _, noisy = still
+    shown, mattes = spot(pictures(noisy), (2, 60, 60, 90, 90))
+    out = run(shown, mattes, 2)
+    box = (slice(None), slice(64, 86), slice(64, 86))
+    mine = (to_stops(out["image"].data) - to_stops(still[0][2]))[box].ravel()
+    for other in (0, 1, 3, 4):
+        theirs = (to_stops(noisy[other]) - to_stops(still[0][2]))[box].ravel()
+        assert abs(np.corrcoef(mine, theirs)[0, 1]) < 0.6
+    assert "grain laid in" in describe(int(codes(out)[70, 70])) and "from frame" in describe(int(codes(out)[70, 70]))
+
+
+def test_no_donor_is_damaged_itself(shot: Any) -> None:
+    clean, noisy = shot
+    # Damage on one place of the scene in three frames: what is left gives.
+    boxes = [(t, round(80 + 0.7 * t), round(220 + 3.3 * t)) for t in (1, 2, 3)]
+    shown, mattes = spot(pictures(noisy), *((t, y, x, y + 14, x + 14) for t, y, x in boxes))
+    out = run(shown, mattes, 2)
+    bad = mattes[2].data[0] > 0
+    assert (errors(out["image"], clean[2])[bad] <= 2).mean() > 0.97
+    origins = {describe(int(code)).split(",")[0] for code in np.unique(codes(out)[bad])}
+    assert origins <= {"from frame t-2", "from frame t+2", "filled from its surroundings"} and len(origins) >= 1
+
+
+def test_damage_that_nobody_marked_is_not_taken_over(shot: Any) -> None:
+    clean, noisy = shot
+    shown, mattes = spot(pictures(noisy), (2, 80, 120, 92, 132), (1, 79, 117, 91, 129))
+    mattes[1].data[...] = 0
+    out = run(shown, mattes, 2)
+    bad = mattes[2].data[0] > 0
+    assert (errors(out["image"], clean[2])[bad] <= 2).mean() > 0.97
+
+
+def test_a_single_frame_is_filled_from_both_sides(shot: Any) -> None:
+    clean, noisy = shot
+    shown, mattes = lay({2: pictures(noisy)[2]}, dust=0.5)
+    out = run(shown, mattes, 2)
+    bad = mattes[2].data[0] > 0
+    assert (errors(out["image"], clean[2])[bad] <= 2).mean() > 0.85
+    assert set(np.unique(codes(out)[bad] & ORIGIN)) == {FILL}
+
+
+def test_frames_of_another_brightness_fit(shot: Any) -> None:
+    clean, noisy = shot
+    flicker = np.array([1.2, 0.85, 1.0, 1.2, 0.8], np.float32)[:, None, None, None]
+    shown, mattes = lay(pictures(noisy * flicker), dust=0.5)
+    out = run(shown, mattes, 2)
+    bad = mattes[2].data[0] > 0
+    assert (errors(out["image"], clean[2])[bad] <= 2).mean() > 0.97
+    assert any("graded" in describe(int(code)) for code in np.unique(codes(out)[bad]))
+
+
+def test_holdout_and_include(shot: Any) -> None:
+    images = pictures(shot[1])
+    shown, mattes = spot(images, (2, 40, 40, 48, 48), (2, 100, 40, 108, 48), (2, 100, 200, 108, 208))
+    mattes[2].data[0, 100:108, 200:208] = 0.3
+    held = {n: matte.with_data(np.zeros_like(matte.data)) for n, matte in mattes.items()}
+    asked = {n: matte.with_data(np.zeros_like(matte.data)) for n, matte in mattes.items()}
+    held[2].data[0, 30:60, 30:45] = 0.01
+    asked[2].data[0, 100:108, 200:208] = 1
+    plain = run(shown, mattes, 2)
+    out = run(shown, mattes, 2, others={"holdout": held, "include": asked})
+    assert not codes(plain)[100:108, 200:208].any() and codes(out)[100:108, 200:208].all()
+    assert not codes(out)[30:60, 30:45].any() and codes(out)[40:48, 45:48].all()
+    np.testing.assert_array_equal(out["image"].data[:, 30:60, 30:45], shown[2].data[:, 30:60, 30:45])
+
+
+def test_what_is_not_finite_negative_or_bright(shot: Any) -> None:
+    images = pictures(shot[1] * 40 - 0.5)
+    shown, mattes = spot(images, (2, 60, 60, 70, 70), (2, 10, 10, 13, 13))
+    for image in shown.values():
+        image.data[:, 58:60, 50:80] = np.nan
+        image.data[1, 150, 5:200] = np.inf
+    shown[2].data[0, 64, 64] = np.nan
+    out = run(shown, mattes, 2)
+    assert np.isfinite(out["image"].data[:, 60:70, 60:70]).all()
+    assert_untouched(out, shown[2], mattes[2])
+    clean = shot[0][2] * 40 - 0.5
+    off = np.abs(to_stops(out["image"].data) - to_stops(clean))[:, 60:70, 60:70]
+    assert np.median(off) < 0.5 and out["image"].data[:, 60:70, 60:70].max() > 1
+
+
+def test_a_frame_more_than_half_destroyed(shot: Any) -> None:
+    clean, noisy = shot
+    shown, mattes = spot(pictures(noisy), (2, 0, 0, 130, 300))
+    left = run(shown, mattes, 2)
+    np.testing.assert_array_equal(left["image"].data.view(np.uint32), shown[2].data.view(np.uint32))
+    assert "66%" in left["image"].metadata[NOTES][0] and "frame 2" in left["image"].metadata[NOTES][0]
+    assert not codes(left).any()
+    forced = run(shown, mattes, 2, force=True)
+    assert NOTES not in forced["image"].metadata
+    assert (errors(forced["image"], clean[2])[:120] <= 2).mean() > 0.6
+
+
+def test_a_forensic_graph_invents_nothing(shot: Any) -> None:
+    _, noisy = shot
+    box = (60, 90, 74, 104)
+    shown, mattes = spot(pictures(noisy), *((t, *box) for t in range(5)), (2, 120, 200, 126, 206))
+    # The scene stands still here, so that no frame shows what lies behind the box.
+    shown = dict.fromkeys(range(5), shown[2])
+    out = run(shown, mattes, 2, forensic=True)
+    found = codes(out)
+    np.testing.assert_array_equal(out["image"].data[:, 60:74, 90:104], shown[2].data[:, 60:74, 90:104])
+    assert not found[60:74, 90:104].any()
+    (note,) = out["image"].metadata[NOTES]
+    assert "1 holes" in note and "[92, 57, 108, 73]" in note
+    assert found[120:126, 200:206].size and not (found & GRAINED).any() and not ((found & ORIGIN) > 1).any()
+
+
+def test_threads_and_runs_agree(shot: Any) -> None:
+    shown, mattes = lay(pictures(shot[1]), dust=2, scratches=2)
+    first, second = (run(shown, mattes, 2, Device("cpu", threads)) for threads in (1, 3))
+    for port in ("image", "provenance"):
+        np.testing.assert_array_equal(first[port].data.view(np.uint32), second[port].data.view(np.uint32))
+    other = run(shown, mattes, 2, seed=2)
+    assert_untouched(other, shown[2], mattes[2])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (15, 40)])
+def test_small_pictures(size: tuple[int, int]) -> None:
+    data = np.random.default_rng(2).uniform(0.1, 0.3, (3, 1, *size)).astype(np.float32)
+    images = pictures(data, ("Y",))
+    shown, mattes = spot(images, (1, 0, 0, 1, 1))
+    out = run(shown, mattes, 1)
+    assert out["image"].data.shape == (1, *size) and np.isfinite(out["image"].data).all()
+
+
+def test_other_channels_stay(shot: Any) -> None:
+    data = np.concatenate([shot[1][:, :1] * 0 + 7, shot[1][:, ::-1]], axis=1)
+    shown, mattes = spot(pictures(data, ("Z", "B", "G", "R")), (2, 60, 60, 66, 66))
+    shown[2].data[0] = 7
+    out = run(shown, mattes, 2)["image"]
+    assert (out.data[0] == 7).all() and (out.data[1:, 60:66, 60:66] != 0.001).all()
+
+
+WINDOW = Region.sized(40, 30)
+
+
+@pytest.mark.parametrize(
+    ("clips", "words"),
+    [
+        ({"source": Clip(1, 5, WINDOW, WINDOW, channels=("A",))}, "no R, G, B or Y"),
+        ({"matte": Clip(1, 5, Region.sized(41, 30), WINDOW, channels=("A",))}, "41x30"),
+        ({"matte": Clip(2, 5, WINDOW, WINDOW, channels=("A",))}, "frames 2-5 and the plate 1-5"),
+        ({"holdout": Clip(1, 4, WINDOW, WINDOW, channels=("A",))}, "holdout has frames 1-4"),
+    ],
+)
+def test_what_is_refused(clips: dict[str, Clip], words: str) -> None:
+    given = {"source": Clip(1, 5, WINDOW, WINDOW), "matte": Clip(1, 5, WINDOW, WINDOW, channels=("A",)), **clips}
+    with pytest.raises(GraphError, match=words):
+        list(Repair().check(RepairParams(), given, Settings()))
+
+
+def test_a_graph_keeps_the_record() -> None:
+    text = """safelight = 1
+    [graph]
+    provenance = true
+    [nodes.plate]
+    type = "Plate"
+    width = 96
+    height = 64
+    frames = 4
+    [nodes.damage]
+    type = "Damage"
+    input = "plate"
+    dust = 1
+    [nodes.repair]
+    type = "Repair"
+    inputs = {source = "damage", matte = "damage.matte"}
+    """
+    graph = Graph.from_document(Document.parse(text))
+    graph.check()
+    images = dict(pull(graph, "repair"))
+    records = dict(pull(graph, "repair", "provenance"))
+    for frame, image in images.items():
+        own, made = (i.data[-1].view(np.uint32) for i in (image, records[frame]))
+        np.testing.assert_array_equal(own[made != 0], made[made != 0])
+    assert any(record.data.any() for record in records.values())
+
+
+FORENSIC = """safelight = 1
+[graph]
+forensic = true
+[nodes.plate]
+type = "Read"
+path = "in.####.exr"
+[nodes.matte]
+type = "Read"
+path = "matte.####.exr"
+[nodes.repair]
+type = "Repair"
+inputs = {source = "plate", matte = "matte"}
+[nodes.out]
+type = "Write"
+input = "repair"
+path = "out.####.exr"
+"""
+
+
+def test_a_forensic_render_names_what_it_left(still: Any, tmp_path: Path) -> None:
+    boxes = [(t, 60, 90, 70, 100) for t in range(3)]
+    shown, mattes = spot({t: image for t, image in pictures(still[1]).items() if t < 3}, *boxes, (1, 20, 20, 26, 26))
+    for name, images in (("in", shown), ("matte", mattes)):
+        for frame, image in images.items():
+            pixels = {channel: np.ascontiguousarray(p) for channel, p in zip(image.channels, image.data, strict=True)}
+            header = {"type": OpenEXR.scanlineimage}
+            OpenEXR.File(header, pixels).write(str(tmp_path / f"{name}.{frame:04d}.exr"))
+    report = render(Graph.from_document(Document.parse(FORENSIC, tmp_path)), [1], device=TWO)
+    (warning,) = [warning for warning in report.warnings if "no frame can fill" in warning]
+    assert "frame 1: 1 holes" in warning and "[89, 59, 101, 71]" in warning
+
+
+def test_tiles_threads_and_chunks_do_not_show() -> None:
+    text = """safelight = 1
+    [nodes.plate]
+    type = "Plate"
+    width = 120
+    height = 70
+    frames = 5
+    [nodes.damage]
+    type = "Damage"
+    input = "plate"
+    dust = 2
+    scratches = 1
+    [nodes.repair]
+    type = "Repair"
+    inputs = {source = "damage", matte = "damage.matte"}
+    """
+    graph = Graph.from_document(Document.parse(text))
+    whole = dict(pull(graph, "repair", device=Device("cpu", 1)))
+    tiled = dict(pull(graph, "repair", device=TWO, tile=32))
+    for frame, image in whole.items():
+        np.testing.assert_array_equal(image.data.view(np.uint32), tiled[frame].data.view(np.uint32))
+        alone = dict(pull(graph, "repair", frames=[frame], device=TWO))
+        np.testing.assert_array_equal(image.data.view(np.uint32), alone[frame].data.view(np.uint32))
