@@ -1,0 +1,1 @@
+"""Nodes for damage: laid, found, shown, repaired."""
