@@ -1,0 +1,309 @@
+"""ScratchDetect: line scratches along the film, found by their shape and by what the scene does behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.image import Clip, Image, colour_planes
+from safelight.graph.node import Inputs, Node, Port, Request, Settings
+from safelight.graph.params import Params, param
+from safelight.graph.region import Region
+from safelight.nodes.damage import ridges, tracks, uprights
+from safelight.nodes.damage.ridges import STRIP, Floats, Tone
+from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
+from safelight.nodes.grain.picture import require_picture
+from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, compensate, pyramid, quarter, search
+
+SEARCH_SCALE = 200.0
+HALF = 2
+"""Motion is sought on pictures of half the size: a line moves with things larger than itself."""
+
+
+class ScratchDetectParams(Params):
+    """Parameters of ScratchDetect."""
+
+    tone: Literal["all", "dark", "bright"] = param("all", "Which scratches are sought.")
+    records: bool = param(
+        True, "Seek coloured scratches too, which lie on one record alone. Takes about three times as long."
+    )
+    sensitivity: float = param(
+        1.0, "Above 1 fainter and shorter lines count, below 1 only stronger ones.", ge=0.1, le=4
+    )
+    width: int = param(3, "The widest scratch that is sought.", unit="pixels", ge=1, le=15)
+    length: float = param(0.1, "The shortest, as a share of the picture's height.", ge=0.02, le=1)
+    slant: float = param(
+        14.0, "How far a scratch may lean from upright, at any place.", unit="degrees", ge=0, le=35
+    )
+    radius: int = param(
+        2,
+        "Frames before and after that are looked at to tell scratches from the scene's own uprights. With 0 nothing "
+        "tells them apart but their length.",
+        unit="frames",
+        ge=0,
+        le=4,
+    )
+    still: float = param(
+        0.8,
+        "Where the scene does not move a line that stays counts only if it spans this share of the picture's height; "
+        "1.01 for never.",
+        ge=0.02,
+        le=1.01,
+    )
+    grow: int = param(0, "Pixels that the matte is made wider on each side.", unit="pixels", ge=0, le=8)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One frame: light in stops (luma, then records), what is finite, the pyramid of half its luma."""
+
+    planes: Floats
+    good: Any
+    pyramid: Pyramid | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return int(self.planes.nbytes + self.good.nbytes) + (self.pyramid.nbytes if self.pyramid else 0)
+
+
+class ScratchDetect(Node):
+    """Find line scratches: thin, upright, static or wandering, dark, bright or coloured, whole or broken.
+
+    Output `matte` has one channel, A: 0 where there is no scratch, else the confidence that the pixel is scratched.
+
+    Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
+    paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
+    scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, with less
+    confidence. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
+
+    References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
+    Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
+    """
+
+    id = "ScratchDetect"
+    inputs = (Port("input", "The plate."),)
+    outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
+    Params = ScratchDetectParams
+    tileable = False
+    devices = ("cpu",)
+    scratch = 60.0
+
+    def extent(self, params: ScratchDetectParams, inputs: Mapping[str, Clip]) -> Clip:
+        """A matte of the input's windows."""
+        return replace(inputs["input"], channels=("A",))
+
+    def check(self, params: ScratchDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse clips that hold no picture."""
+        require_picture(inputs["input"])
+        if len(inputs["input"].frames) == 1 and params.radius:
+            return ("a single frame: nothing tells scratches from the scene's uprights but their length",)
+        return ()
+
+    def reach(self, params: ScratchDetectParams) -> tuple[int, int]:
+        """Ask for `radius` frames before and after."""
+        return params.radius, 0
+
+    def record(
+        self, params: Any, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
+    ) -> Any:
+        """A matte's pixels come from the plate's: the record is the plate's own."""
+        return super().record(params, request, inputs, outputs, device)
+
+    def prepare(self, params: ScratchDetectParams, port: str, image: Image, device: Device) -> Prepared:
+        """Take the logarithm of one frame, and build its search pyramid."""
+        planes, good = ridges.stops(image.data[list(colour_planes(image.channels))])
+        if len(planes) > 1:
+            luma = planes.mean(0, dtype=np.float32)[None]
+            planes = np.concatenate([luma, planes]) if params.records else luma
+        h, w = planes.shape[1] // HALF, planes.shape[2] // HALF
+        built = None
+        if params.radius and min(h, w) >= WINDOW:
+            half = planes[:1, : h * HALF, : w * HALF].reshape(1, h, HALF, w, HALF).mean((2, 4), dtype=np.float32)
+            whole = np.rint(np.clip(half * np.float32(SEARCH_SCALE), -8191, 8191))
+            built = pyramid(np.ascontiguousarray(whole), device, reach=24 * max(1, params.radius))
+        return Prepared(np.ascontiguousarray(planes), good, built)
+
+    def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
+        """Find the lines of the frame, judge them by the frames around, draw those that are scratches."""
+        plate = inputs["input"]
+        region = plate.region
+        matte = np.zeros((1, region.height, region.width), np.float32)
+        if region and region.height >= 4 * STRIP and region.width >= 16:
+            centre: Prepared = inputs.prepared("input", request.frame)
+            for line, confidence in self.scratches(params, centre, self._others(params, request, inputs, region), device):
+                _draw(matte[0], line, confidence, params.grow)
+            matte[0][~centre.good] = 0
+        return Image(matte, region, ("A",), plate.metadata).crop(request.region)
+
+    def _others(
+        self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region
+    ) -> list[Prepared]:
+        """Return the frames that a line is compared with: the outermost before and after, and the nearest."""
+        frames = [f for f in inputs.frames("input") if 0 < abs(f - request.frame) <= params.radius]
+        # The nearest two first, then the outermost.
+        near = sorted(frames, key=lambda f: (abs(f - request.frame), f))
+        before, after = [f for f in near if f < request.frame], [f for f in near if f > request.frame]
+        chosen = dict.fromkeys([*(before[:1] + after[:1] if before and after else near[:2]), *before[-1:], *after[-1:]])
+        found = []
+        for frame in chosen:
+            image = inputs.at("input", frame)
+            if image is not None and image.region == region:
+                found.append(inputs.prepared("input", frame))
+        return found
+
+    def scratches(
+        self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
+    ) -> list[tuple[Line, float]]:
+        """Return the lines of a frame that are scratches, each with its confidence."""
+        sigmas = [ridges.noise(plane) for plane in centre.planes]
+        neighbours = [
+            Neighbour(
+                other.planes, _scene(centre.pyramid, other.pyramid, float(np.median(sigmas[0])), device), BLOCK * HALF
+            )
+            for other in others
+        ]
+        lines = self._lines(params, centre, sigmas, neighbours[:2], device)
+        quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
+        found = []
+        for line in lines:
+            index = line.plane
+            seen = None
+            if neighbours:
+                seen = uprights.verdict(line, centre.planes, neighbours, sigmas[index], quiet[index])
+            whole, spans = line, 0.0
+            if line.wanders <= 2 + 0.015 * len(line.y):
+                whole, spans = uprights.extended(line, centre.planes[index], sigmas[index])
+            sure, follows = judged(params, line, seen, spans)
+            if sure > 0:
+                found.append((whole if follows else line, sure))
+        return _best(found, centre.planes.shape[1:])
+
+    def _lines(
+        self,
+        params: ScratchDetectParams,
+        centre: Prepared,
+        sigmas: Sequence[Floats],
+        nearest: Sequence[Neighbour],
+        device: Device,
+    ) -> list[Line]:
+        """Return the lines of a frame, whatever they are; of two at one place the better."""
+        most = max(1, round(STRIP * math.tan(math.radians(params.slant)))) if params.slant else 0
+        widths = tuple(dict.fromkeys(min(w, params.width) for w in (1, 2, 3, 5, 8, 12, 15)))
+        height = centre.planes.shape[1]
+        shortest = min(params.length * height, height - 2 * STRIP)
+        least = LEAST / params.sensitivity
+        tones: tuple[Tone, ...] = ("dark", "bright") if params.tone == "all" else (params.tone,)
+        moved = []
+        if len(nearest) == 2:
+            moved = [m for m in (_moved(one, centre.planes.shape, device) for one in nearest) if m is not None]
+        found: list[Line] = []
+        for index, plane in enumerate(centre.planes):
+            fresh = [plane - other[index] for other in moved]
+            rough = [ridges.noise(one) for one in fresh]
+            for tone in tones:
+                evidence = ridges.evidence(plane, sigmas[index], tone, widths)
+                evidence[~centre.good] = 0
+                for track in tracks.find(ridges.strips(evidence, most), least):
+                    if len(track.x) * STRIP >= shortest:
+                        found.append(uprights.measured(track, plane, sigmas[index], tone, index, params.width))
+                if len(fresh) < 2:
+                    continue
+                # What either neighbour lacks may be a scratch of the other one.
+                evidence = np.minimum(
+                    *(ridges.evidence(one, noise, tone, widths) for one, noise in zip(fresh, rough, strict=True))
+                )
+                evidence[~centre.good] = 0
+                for track in tracks.find(ridges.strips(evidence, most), least):
+                    if len(track.x) * STRIP >= shortest:
+                        both, noise = (fresh[0] + fresh[1]) / 2, (rough[0] + rough[1]) / 2
+                        line = uprights.measured(track, both, noise, tone, index, params.width)
+                        found.append(replace(line, fleeting=True))
+        return found
+
+
+LEAST = 14.0
+"""Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
+
+
+def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float) -> tuple[float, bool]:
+    """Return the confidence that a line is a scratch, 0 for none, and whether it is one that stays in its place.
+
+    `spans`: share of the picture's height that it takes, 0 for one that is not upright.
+    """
+    score = line.track.score * params.sensitivity
+    sure = 1 - math.exp(-score / 20)
+    unknown = (0.7 * sure, True) if spans >= params.still else (0.0, False)
+    if seen is None:
+        return unknown
+    if line.fleeting:
+        if seen.astray > ASTRAY or (seen.seen > 0.5 and max(seen.moves, seen.aside) >= uprights.SAME):
+            return 0.0, False
+        return sure, seen.stays >= uprights.SAME and spans > 0
+    if seen.passed >= PASSED:
+        if seen.held >= uprights.SAME and spans > 0:
+            return sure, True
+        if seen.stays >= uprights.SAME:
+            return 0.0, False
+    elif seen.stays >= uprights.SAME:
+        return unknown
+    if max(seen.moves, seen.aside) >= uprights.SAME or seen.astray > ASTRAY:
+        return 0.0, False
+    return (sure, False) if score >= 1.5 * LEAST else (0.0, False)
+
+
+PASSED = 0.08
+"""Share of a line's length where the scene must move behind it to tell."""
+ASTRAY = 3.0
+"""Where the scene is less like itself than this many sigmas a line that comes and goes says nothing."""
+
+
+def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple[Line, float]]:
+    """Drop lines that lie for more than half on better ones."""
+    taken = np.zeros(shape, bool)
+    kept = []
+    for line, sure in sorted(lines, key=lambda one: -one[0].track.score):
+        columns = np.clip(line.x.astype(np.int64), 0, shape[1] - 1)
+        if taken[line.y, columns].mean() > 0.7:
+            continue
+        kept.append((line, sure))
+        for off in range(-2, 3):
+            taken[line.y, np.clip(columns + off, 0, shape[1] - 1)] = True
+    return kept
+
+
+def _moved(other: Neighbour, shape: tuple[int, ...], device: Device) -> Floats | None:
+    """Return another frame's planes moved to match."""
+    if other.vectors is None:
+        return None
+    quarters = np.rint(4 * other.vectors).repeat(HALF, 1).repeat(HALF, 2)
+    rows, columns = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
+    short = ((0, 0), (0, max(0, rows - quarters.shape[1])), (0, max(0, columns - quarters.shape[2])))
+    quarters = np.ascontiguousarray(np.pad(quarters, short, mode="edge")[:, :rows, :columns])
+    return np.asarray(compensate(np.ascontiguousarray(other.planes), quarters, device))
+
+
+def _scene(here: Pyramid | None, there: Pyramid | None, sigma: float, device: Device) -> Floats | None:
+    """Return where the scene goes, in pixels of the whole picture."""
+    if here is None or there is None:
+        return None
+    vectors = search(here, there, device, noise=sigma * SEARCH_SCALE / HALF, smoothness=0.02)
+    return np.asarray(quarter(vectors, device) * np.float32(HALF / 4), np.float32)
+
+
+def _draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
+    """Lay a line into a matte where it is there."""
+    there = ndimage.uniform_filter1d(line.strength, 3 * STRIP, mode="nearest") > max(0.25 * line.mean, 0.3)
+    left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
+    for off in range(line.width + 2 * grow):
+        columns = left + off
+        inside = there & (columns >= 0) & (columns < matte.shape[1])
+        rows = line.y[inside]
+        matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))
