@@ -243,22 +243,25 @@ def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans:
     unknown = (0.7 * sure, True) if spans >= params.still else (0.0, False)
     if seen is None:
         return unknown
-    if line.fleeting:
-        if seen.astray > ASTRAY or (seen.seen > 0.5 and max(seen.moves, seen.aside) >= uprights.SAME):
-            return 0.0, False
-        return sure, seen.stays >= uprights.SAME and spans > 0
-    if seen.passed >= PASSED:
-        if seen.held >= uprights.SAME and spans > 0:
-            return sure, True
-        if seen.stays >= uprights.SAME:
-            return 0.0, False
-    elif seen.stays >= uprights.SAME:
-        return unknown
-    if max(seen.moves, seen.aside) >= uprights.SAME or seen.astray > ASTRAY:
+    if seen.seen < SEEN:
         return 0.0, False
-    return (sure, False) if score >= 1.5 * LEAST else (0.0, False)
+    stays = seen.stays >= uprights.SAME
+    if seen.passed >= PASSED:
+        if seen.held >= uprights.SAME and spans > 0 and (stays or not line.fleeting):
+            return sure, True
+        if stays:
+            return 0.0, False
+    elif stays and not line.fleeting:
+        return unknown
+    if max(seen.moves, seen.aside) >= (AGAIN if line.fleeting else uprights.SAME) or seen.astray > ASTRAY:
+        return 0.0, False
+    return (sure, stays and spans > 0) if score >= 1.5 * LEAST or line.fleeting else (0.0, False)
 
 
+SEEN = 0.1
+"""Least strength, in sigmas, of a line in the picture itself: less is left where motion is understood badly."""
+AGAIN = 0.7
+"""Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08
 """Share of a line's length where the scene must move behind it to tell."""
 ASTRAY = 3.0
@@ -266,16 +269,18 @@ ASTRAY = 3.0
 
 
 def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple[Line, float]]:
-    """Drop lines that lie for more than half on better ones."""
+    """Take from each line the rows where a better one lies beside it."""
     taken = np.zeros(shape, bool)
     kept = []
     for line, sure in sorted(lines, key=lambda one: -one[0].track.score):
         columns = np.clip(line.x.astype(np.int64), 0, shape[1] - 1)
-        if taken[line.y, columns].mean() > 0.7:
+        free = ~taken[line.y, columns]
+        if free.mean() < 0.1:
             continue
-        kept.append((line, sure))
-        for off in range(-2, 3):
-            taken[line.y, np.clip(columns + off, 0, shape[1] - 1)] = True
+        part = replace(line, y=line.y[free], x=line.x[free], strength=line.strength[free])
+        kept.append((part, sure))
+        for off in range(-tracks.APART, tracks.APART + 1):
+            taken[part.y, np.clip(columns[free] + off, 0, shape[1] - 1)] = True
     return kept
 
 
