@@ -22,8 +22,6 @@ from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, compensate, pyramid, quarter, search
 
 SEARCH_SCALE = 200.0
-HALF = 2
-"""Motion is sought on pictures of half the size: a line moves with things larger than itself."""
 
 
 class ScratchDetectParams(Params):
@@ -61,7 +59,7 @@ class ScratchDetectParams(Params):
 
 @dataclass(frozen=True)
 class Prepared:
-    """One frame: light in stops (luma, then records), what is finite, the pyramid of half its luma."""
+    """One frame: light in stops (luma, then records), what is finite, its luma's pyramid."""
 
     planes: Floats
     good: Any
@@ -123,11 +121,9 @@ class ScratchDetect(Node):
         if len(planes) > 1:
             luma = planes.mean(0, dtype=np.float32)[None]
             planes = np.concatenate([luma, planes]) if params.records else luma
-        h, w = planes.shape[1] // HALF, planes.shape[2] // HALF
         built = None
-        if params.radius and min(h, w) >= WINDOW:
-            half = planes[:1, : h * HALF, : w * HALF].reshape(1, h, HALF, w, HALF).mean((2, 4), dtype=np.float32)
-            whole = np.rint(np.clip(half * np.float32(SEARCH_SCALE), -8191, 8191))
+        if params.radius and min(planes.shape[1:]) >= WINDOW:
+            whole = np.rint(np.clip(planes[:1] * np.float32(SEARCH_SCALE), -8191, 8191))
             built = pyramid(np.ascontiguousarray(whole), device, reach=24 * max(1, params.radius))
         return Prepared(np.ascontiguousarray(planes), good, built)
 
@@ -164,11 +160,11 @@ class ScratchDetect(Node):
     ) -> list[tuple[Line, float]]:
         """Return the lines of a frame that are scratches, each with its confidence."""
         sigmas = [ridges.noise(plane) for plane in centre.planes]
+        # Neighbours are subtracted, which takes fine motion; for those beyond it is enough to know where the scene went.
+        rough = float(np.median(sigmas[0]))
         neighbours = [
-            Neighbour(
-                other.planes, _scene(centre.pyramid, other.pyramid, float(np.median(sigmas[0])), device), BLOCK * HALF
-            )
-            for other in others
+            Neighbour(other.planes, *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device))
+            for number, other in enumerate(others)
         ]
         lines = self._lines(params, centre, sigmas, neighbours[:2], device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
@@ -180,8 +176,8 @@ class ScratchDetect(Node):
                 seen = uprights.verdict(line, centre.planes, neighbours, sigmas[index], quiet[index])
             whole, spans = line, 0.0
             if line.wanders <= 2 + 0.015 * len(line.y):
-                whole, spans = uprights.extended(line, centre.planes[index], sigmas[index])
-            sure, follows = judged(params, line, seen, spans)
+                whole, spans = uprights.extended(line, [centre.planes[index], *(n.planes[index] for n in neighbours)], sigmas[index])
+            sure, follows = judged(params, line, seen, spans, len(line.y) / centre.planes.shape[1])
             if sure > 0:
                 found.append((whole if follows else line, sure))
         return _best(found, centre.planes.shape[1:])
@@ -203,7 +199,7 @@ class ScratchDetect(Node):
         tones: tuple[Tone, ...] = ("dark", "bright") if params.tone == "all" else (params.tone,)
         moved = []
         if len(nearest) == 2:
-            moved = [m for m in (_moved(one, centre.planes.shape, device) for one in nearest) if m is not None]
+            moved = [m for m in (_moved(one, device) for one in nearest) if m is not None]
         found: list[Line] = []
         for index, plane in enumerate(centre.planes):
             fresh = [plane - other[index] for other in moved]
@@ -233,39 +229,45 @@ LEAST = 14.0
 """Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
 
 
-def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float) -> tuple[float, bool]:
+def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float) -> tuple[float, bool]:
     """Return the confidence that a line is a scratch, 0 for none, and whether it is one that stays in its place.
 
-    `spans`: share of the picture's height that it takes, 0 for one that is not upright.
+    `spans`: share of the picture's height that it takes, 0 for one that is not upright. `tall`: of its found part.
     """
     score = line.track.score * params.sensitivity
     sure = 1 - math.exp(-score / 20)
     unknown = (0.7 * sure, True) if spans >= params.still else (0.0, False)
     if seen is None:
         return unknown
-    if seen.seen < SEEN:
+    compared = seen.seen >= COMPARED or not line.fleeting
+    stays = compared and seen.stays >= uprights.SAME
+    if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME:
+        return sure, True
+    if line.fleeting and seen.edge > EDGE:
         return 0.0, False
-    stays = seen.stays >= uprights.SAME
-    if seen.passed >= PASSED:
-        if seen.held >= uprights.SAME and spans > 0 and (stays or not line.fleeting):
-            return sure, True
-        if stays:
-            return 0.0, False
-    elif stays and not line.fleeting:
-        return unknown
-    if max(seen.moves, seen.aside) >= (AGAIN if line.fleeting else uprights.SAME) or seen.astray > ASTRAY:
+    if stays and seen.passed < PASSED:
+        return (0.8 * sure, False) if line.fleeting and tall >= 0.5 else unknown
+    if stays and not line.fleeting:
         return 0.0, False
-    return (sure, stays and spans > 0) if score >= 1.5 * LEAST or line.fleeting else (0.0, False)
+    if not compared or seen.seen < SEEN:
+        return (sure, False) if seen.astray <= CALM else (0.0, False)
+    again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
+    if max(seen.moves, seen.aside) >= again or seen.astray > calm:
+        return 0.0, False
+    return (sure, False) if score >= 1.5 * LEAST or line.fleeting else (0.0, False)
 
 
-SEEN = 0.1
-"""Least strength, in sigmas, of a line in the picture itself: less is left where motion is understood badly."""
+SEEN, COMPARED = 0.1, 0.3
+"""Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
+strength in other frames can be compared with it."""
+EDGE = 1.3
+"""A line that no frame around has, beside an edge of the scene all along, is that edge moved a little wrong."""
 AGAIN = 0.7
 """Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08
 """Share of a line's length where the scene must move behind it to tell."""
-ASTRAY = 3.0
-"""Where the scene is less like itself than this many sigmas a line that comes and goes says nothing."""
+CALM, ASTRAY = 1.6, 3.0
+"""Below the first motion is understood well. Where the scene is less like itself than this many sigmas a line that comes and goes says nothing."""
 
 
 def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple[Line, float]]:
@@ -284,23 +286,24 @@ def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple
     return kept
 
 
-def _moved(other: Neighbour, shape: tuple[int, ...], device: Device) -> Floats | None:
+def _moved(other: Neighbour, device: Device) -> Floats | None:
     """Return another frame's planes moved to match."""
     if other.vectors is None:
         return None
-    quarters = np.rint(4 * other.vectors).repeat(HALF, 1).repeat(HALF, 2)
-    rows, columns = -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)
-    short = ((0, 0), (0, max(0, rows - quarters.shape[1])), (0, max(0, columns - quarters.shape[2])))
-    quarters = np.ascontiguousarray(np.pad(quarters, short, mode="edge")[:, :rows, :columns])
-    return np.asarray(compensate(np.ascontiguousarray(other.planes), quarters, device))
+    return np.asarray(compensate(other.planes, np.rint(4 * other.vectors), device))
 
 
-def _scene(here: Pyramid | None, there: Pyramid | None, sigma: float, device: Device) -> Floats | None:
-    """Return where the scene goes, in pixels of the whole picture."""
+def _scene(
+    here: Pyramid | None, there: Pyramid | None, sigma: float, level: int, device: Device
+) -> tuple[Floats | None, int]:
+    """Return where the scene goes, in pixels of the whole picture, and the size of a block; from a level of the
+    pyramids, where there is one."""
     if here is None or there is None:
-        return None
-    vectors = search(here, there, device, noise=sigma * SEARCH_SCALE / HALF, smoothness=0.02)
-    return np.asarray(quarter(vectors, device) * np.float32(HALF / 4), np.float32)
+        return None, BLOCK
+    level = min(level, len(here.levels) - 1)
+    first, second = Pyramid(here.levels[level:]), Pyramid(there.levels[level:])
+    vectors = search(first, second, device, noise=sigma * SEARCH_SCALE / 2**level, smoothness=0.02)
+    return np.asarray(quarter(vectors, device) * np.float32(2**level / 4), np.float32), BLOCK << level
 
 
 def _draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:

@@ -155,6 +155,8 @@ class Verdict:
     """Where the scene moves: how much of it stays."""
     seen: float
     """Its strength in the picture itself, in sigmas."""
+    edge: float
+    """How different its two sides are in the picture itself, all along, in sigmas: beside an edge of the scene."""
     astray: float
     """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
 
@@ -173,8 +175,11 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
     """
     w = centre.shape[2]
     here = sigma[line.y, np.clip(line.x.astype(np.int64), 0, w - 1)]
+    around = profile(centre[line.plane], line.y, line.x, line.width // 2 + GAP + FLANK + 1)
+    left = around.shape[1] // 2 - line.width // 2
+    sides = around[:, left + line.width + GAP :][:, :FLANK].mean(1) - around[:, left - GAP - FLANK : left - GAP].mean(1)
+    edge = abs(float(np.nan_to_num(np.clip(sides / here, -CLIP, CLIP)).mean()))
     if line.fleeting:
-        around = profile(centre[line.plane], line.y, line.x, line.width // 2 + GAP + FLANK + 1)
         line = replace(line, strength=strength(around, here, line.tone, line.width))
     own = max(line.mean, 1e-3)
     zero = np.zeros(len(line.y), np.float32)
@@ -200,7 +205,7 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         aside.append(max(away) / own)
     middle = [float(np.median(v)) for v in (stays, moves, aside)]
     share = passed / (len(line.y) * len(others))
-    return Verdict(*middle, share, held / max(whole, 1e-3) if passed else 0.0, line.mean, float(np.median(astray)))
+    return Verdict(*middle, share, held / max(whole, 1e-3) if passed else 0.0, line.mean, edge, float(np.median(astray)))
 
 
 def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
@@ -218,12 +223,12 @@ def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats
     return float(np.median(np.abs(away).mean(1)))
 
 
-def extended(line: Line, plane: Floats, sigma: Floats) -> tuple[Line, float]:
-    """Follow an upright line beyond its ends to the picture's borders.
+def extended(line: Line, planes: list[Floats], sigma: Floats) -> tuple[Line, float]:
+    """Follow an upright line beyond its ends to the picture's borders, in its frame (the first) and those around.
 
-    Returns the line over the whole height and the share of the height that it spans, in eighths.
+    Returns the line over the whole height and the share of the height that it spans, in twentieths.
     """
-    h, w = plane.shape
+    h, w = planes[0].shape
     lean, at = np.polyfit(line.y, line.x, 1) if len(line.y) > 1 else (0.0, float(line.x[0]))
     y = np.arange(h)
     x = (at + lean * y).astype(np.float32)
@@ -231,8 +236,8 @@ def extended(line: Line, plane: Floats, sigma: Floats) -> tuple[Line, float]:
     x = np.clip(x, 0, w - 1)
     here = sigma[y, x.astype(np.int64)]
     reach = line.width // 2 + GAP + FLANK + 2
-    around = profile(plane, y, x, reach)
-    rows = strength(around, here, line.tone, line.width)
-    eighths = np.array([part.mean() for part in np.array_split(rows, 8)])
-    least = max(0.3 * line.mean, 2.2 / np.sqrt(h / 8))
-    return replace(line, y=y, x=x, strength=rows), float((eighths > least).mean())
+    frames = [strength(profile(plane, y, x, reach), here, line.tone, line.width) for plane in planes]
+    rows = np.mean(frames, axis=0, dtype=np.float32)
+    parts = np.array([part.mean() for part in np.array_split(rows, 20)])
+    least = max(0.4 * line.mean, 1.8 / np.sqrt(h / 20 * len(frames)))
+    return replace(line, y=y, x=x, strength=frames[0]), float((parts > least).mean())
