@@ -159,6 +159,10 @@ class ScratchDetect(Node):
         self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
     ) -> list[tuple[Line, float]]:
         """Return the lines of a frame that are scratches, each with its confidence."""
+        planes = centre.planes
+        if len(planes) == 4 and np.array_equal(planes[1], planes[2]) and np.array_equal(planes[1], planes[3]):
+            centre = replace(centre, planes=planes[:1])  # grey: its records say nothing more
+            others = [replace(other, planes=other.planes[:1]) for other in others]
         sigmas = [ridges.noise(plane) for plane in centre.planes]
         # Neighbours are subtracted, which takes fine motion; for those beyond it is enough to know where the scene went.
         rough = float(np.median(sigmas[0]))
@@ -241,9 +245,11 @@ def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans:
         return unknown
     compared = seen.seen >= COMPARED or not line.fleeting
     stays = compared and seen.stays >= uprights.SAME
-    if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME:
+    if seen.edge > EDGE:
+        return 0.0, False
+    if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
         return sure, True
-    if line.fleeting and seen.edge > EDGE:
+    if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE):
         return 0.0, False
     if stays and seen.passed < PASSED:
         return (0.8 * sure, False) if line.fleeting and tall >= 0.5 else unknown
@@ -261,7 +267,10 @@ SEEN, COMPARED = 0.1, 0.3
 """Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
 strength in other frames can be compared with it."""
 EDGE = 1.3
-"""A line that no frame around has, beside an edge of the scene all along, is that edge moved a little wrong."""
+"""A line with an edge of the scene beside it all along is a part of it, or that edge moved a little wrong."""
+FOLLOWS = 0.7
+VISIBLE = 0.07
+"""Stops: a step of five hundredths is hard to see."""
 AGAIN = 0.7
 """Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08

@@ -153,6 +153,8 @@ class Verdict:
     """Share of the length, over all frames, where the scene moves sideways behind it."""
     held: float
     """Where the scene moves: how much of it stays."""
+    follows: float
+    """Where the scene moves: how much of it goes with the scene, as a share of what stays at its very place."""
     seen: float
     """Its strength in the picture itself, in sigmas."""
     edge: float
@@ -184,7 +186,7 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
     own = max(line.mean, 1e-3)
     zero = np.zeros(len(line.y), np.float32)
     stays, moves, aside, astray = [], [], [], []
-    passed, held, whole = 0, 0.0, 0.0
+    passed, held, whole, kept, went = 0, 0.0, 0.0, 0.0, 0.0
     for other in others:
         still = _again(line, other, here, zero, zero, range(-1, 2))
         follow = [_vectors(other, line.y, line.x + off) for off in (0, -BESIDE, BESIDE)]
@@ -197,6 +199,10 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         astray.append(min(_unlike(line, centre, other, dx, dy) for dx, dy in follow) / quiet)
         passed += int(behind.sum())
         held += float(still[behind].sum())
+        # Motion of a pixel or two is told by the very place alone.
+        exact = range(1)
+        kept += float(_again(line, other, here, zero, zero, exact)[behind].sum())
+        went += max(float(_again(line, other, here, np.rint(dx), dy, exact)[behind].sum()) for dx, dy in follow)
         whole += float(line.strength[behind].sum())
         # Strips of a picture find chance likenesses: the line moves as a whole.
         reach = line.width // 2 + GAP + FLANK + ASIDE + 1
@@ -205,7 +211,8 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         aside.append(max(away) / own)
     middle = [float(np.median(v)) for v in (stays, moves, aside)]
     share = passed / (len(line.y) * len(others))
-    return Verdict(*middle, share, held / max(whole, 1e-3) if passed else 0.0, line.mean, edge, float(np.median(astray)))
+    held = held / max(whole, 1e-3) if passed else 0.0
+    return Verdict(*middle, share, held, went / max(kept, 1e-3), line.mean, edge, float(np.median(astray)))
 
 
 def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
