@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import networkx as nx
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, SafelightError
 from safelight.graph.execute import Executor
-from safelight.graph.graph import Graph
+from safelight.graph.graph import Graph, Source
 from safelight.graph.image import Image
+from safelight.graph.node import Request
 from safelight.graph.params import extra
 from safelight.graph.plan import Target, plan
 from safelight.graph.progress import Progress, Silent, Stage
@@ -60,25 +62,27 @@ def run_analyses(
         if not node.wants_analysis(params):
             continue
         signatures = Signatures(graph, results)
-        requests = node.analysis_requests(params, graph.input_clips(name))
-        source = graph.links[name][node.inputs[0].name]
+        looks = _looks(graph, name)
         parameters = dict(node.analysis_params(params))
-        pictures = [signatures.of(source.node, source.output, request.frame) for request in requests]
-        regions = [str(request.region) for request in requests]
-        key = digest([node.id, node.version, parameters, pictures, regions])
+        asked: list[Any] = []
+        for port, (source, requests) in looks.items():
+            pictures = [signatures.of(source.node, source.output, request.frame) for request in requests]
+            asked += [] if port == node.inputs[0].name else [port]
+            asked += [pictures, [str(request.region) for request in requests]]
+        key = digest([node.id, node.version, parameters, *asked])
         plate = plate_of(graph, name)
         path = sidecar_path(graph, name)
         kept = _load(path, name, plate) if path is not None else None
-        if kept is not None and kept.get("key") == key:
-            results[name] = kept["result"]
-            continue
         if kept is not None:
-            progress.note(f"node '{name}': the plate or its parameters changed, so the shot is analysed again")
-        stage = Stage(f"analyse {name}", len(requests), progress)
-        targets = [Target(source.node, source.output, request.frame, request.region) for request in requests]
-        executor = Executor(graph, plan(graph, targets), device, budget=budget, cancel=cancel, analyses=results)
+            same = kept.get("key") == key
+            if same and node.analysis_stands(params, kept["result"]):
+                results[name] = kept["result"]
+                continue
+            why = "a file of its analysis has gone" if same else "the plate or its parameters changed"
+            progress.note(f"node '{name}': {why}, so the shot is analysed again")
+        made = _Made(graph, name, looks, device, budget, progress, cancel, results)
         try:
-            found = node.analyse(params, _images(executor, stage), graph.input_clips(name), device)
+            found = node.analyse(params, made, graph.input_clips(name), device)
         except SafelightError as error:
             raise error.at(where=f"node '{name}' ({node.id}), whole-shot analysis") from None
         # Through JSON and back, so that the first render sees the very numbers that later ones read.
@@ -116,11 +120,44 @@ def plate_of(graph: Graph, name: str) -> list[str]:
     return [*plate, str(first.display)]
 
 
-def _images(executor: Executor, stage: Stage) -> Iterator[tuple[int, Image]]:
-    for target, image in executor.run():
-        assert isinstance(image, Image)
-        yield target.frame, bare(image)
-        stage.advance(target.frame, executor.live_bytes)
+def _looks(graph: Graph, name: str) -> dict[str, tuple[Source, Sequence[Request]]]:
+    """Return by port where an analysis looks, and at what."""
+    node, links = graph.nodes[name], graph.links[name]
+    asked = node.analysis_requests(graph.params[name], graph.input_clips(name))
+    by_port = asked if isinstance(asked, Mapping) else {node.inputs[0].name: asked}
+    return {port: (links[port], requests) for port, requests in by_port.items() if port in links}
+
+
+@dataclass
+class _Made:
+    """The pictures that a node's analysis asked for."""
+
+    graph: Graph
+    name: str
+    looks: Mapping[str, tuple[Source, Sequence[Request]]]
+    device: Device
+    budget: int
+    progress: Progress
+    cancel: threading.Event | None
+    analyses: Mapping[str, Mapping[str, Any]]
+
+    def __iter__(self) -> Iterator[tuple[int, Image]]:
+        return self.of(self.graph.nodes[self.name].inputs[0].name)
+
+    def of(self, port: str) -> Iterator[tuple[int, Image]]:
+        if port not in self.looks:
+            return
+        source, requests = self.looks[port]
+        stage = Stage(f"analyse {self.name}", len(requests), self.progress)
+        targets = [Target(source.node, source.output, request.frame, request.region) for request in requests]
+        made = plan(self.graph, targets)
+        executor = Executor(
+            self.graph, made, self.device, budget=self.budget, cancel=self.cancel, analyses=self.analyses
+        )
+        for target, image in executor.run():
+            assert isinstance(image, Image)
+            yield target.frame, bare(image)
+            stage.advance(target.frame, executor.live_bytes)
 
 
 def _load(path: Path, name: str, plate: list[str]) -> dict[str, Any] | None:

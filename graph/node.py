@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -104,6 +104,18 @@ class Inputs:
         if self._prepared is None:
             raise RuntimeError("no prepare stage was run for this node")
         return self._prepared(port, frame)
+
+
+class Pictures(Protocol):
+    """The pictures an analysis asked for: (frame, image), in the order asked for, made as they are drawn."""
+
+    def __iter__(self) -> Iterator[tuple[int, Image]]:
+        """Yield those of the first input."""
+        ...
+
+    def of(self, port: str) -> Iterator[tuple[int, Image]]:
+        """Yield those of one input port. Asked again, they are made again: nothing is kept."""
+        ...
 
 
 class Writer(Protocol):
@@ -237,19 +249,24 @@ class Node:
         """Return the parameters the analysis depends on: others may change without running it again."""
         return {}
 
-    def analysis_requests(self, params: Any, clips: Mapping[str, Clip]) -> Sequence[Request]:
-        """Return the pictures of the first input that `analyse` looks at; default every frame, whole."""
+    def analysis_requests(
+        self, params: Any, clips: Mapping[str, Clip]
+    ) -> Sequence[Request] | Mapping[str, Sequence[Request]]:
+        """Return the pictures of the first input that `analyse` looks at, or those of several inputs by port; default
+        every frame of the first, whole."""
         clip = clips[self.inputs[0].name]
         return [Request(frame, clip.extent_at(frame)) for frame in clip.frames]
 
-    def analyse(
-        self, params: Any, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
-    ) -> Mapping[str, Any]:
+    def analyse(self, params: Any, images: Pictures, clips: Mapping[str, Clip], device: Device) -> Mapping[str, Any]:
         """Look at the shot once, in frame order; return plain data for a person and for `Inputs.analysis`.
 
         An entry `note`, if there is one, is shown to the person who renders.
         """
         raise NotImplementedError
+
+    def analysis_stands(self, params: Any, result: Mapping[str, Any]) -> bool:
+        """Tell whether a kept analysis still stands: False where a file that it wrote has gone."""
+        return True
 
     # --- nodes that read and write -----------------------------------------------------------------------------------
 

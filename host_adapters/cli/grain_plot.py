@@ -12,6 +12,7 @@ from safelight.nodes.grain.profile import Profile
 
 SIZE = (1440, 640)
 _GROUND, _FRAME, _LINE, _TEXT, _FAINT = (38,) * 3, (30,) * 3, (62,) * 3, (214,) * 3, (150,) * 3
+_WARN = (232, 192, 122)
 _INK = {"R": (232, 96, 84), "G": (104, 200, 112), "B": (104, 150, 250), "Y": (220, 220, 220)}
 _UNIT = {"log": "stops", "linear": "plate values", "density": "density"}
 Mark = tuple[float, float, float]
@@ -37,7 +38,10 @@ def draw(profile: Profile, title: str) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     big, font = ImageFont.load_default(22), ImageFont.load_default(15)
     pen.text((40, 22), title, _TEXT, big)
-    pen.text((40, 52), profile.note, _FAINT, font)
+    said, *doubts = profile.note.split(". Careful: ")
+    pen.text((40, 47), said, _FAINT, font)
+    if doubts:
+        pen.text((40, 66), _cut(f"Careful: {'; '.join(doubts)}", pen, font), _WARN, font)
     curves: dict[str, Sequence[Mark]] = {
         name: [(p.stops, p.sigma, 2 * p.uncertainty) for p in channel.curve if p.stops is not None]
         for name, channel in profile.channels.items()
@@ -60,6 +64,16 @@ def draw(profile: Profile, title: str) -> Image.Image:
         left -= 34
         pen.text((left, 24), name, _ink(name), big)
     return picture
+
+
+def _cut(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return as much of a line as fits the picture."""
+    room = SIZE[0] - 80
+    if pen.textlength(text, font) <= room:
+        return text
+    while pen.textlength(f"{text}…", font) > room:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def _ink(name: str) -> tuple[int, ...]:

@@ -13,14 +13,15 @@ from safelight.graph.errors import GraphError, RenderError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.region import Region
 from safelight.nodes.grain.domain import Coding, Domain, coding
+from safelight.nodes.grain.patch import FEWEST, area_of, check_patch
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.profile import BINS, LAGS, Channel, PlateFacts, Point, Profile, save_profile
 from safelight.nodes.grain.regrain import film_layers
 from safelight.nodes.grain.residual import SIDE, radial
+from safelight.nodes.grain.shares import film_share
 from safelight.nodes.grain.stock import load_stock
-from safelight.nodes.grain.survey import FEWEST, Survey, film_share, survey
+from safelight.nodes.grain.survey import Survey, survey
 from safelight.nodes.io.files.header import ORIGIN
 
 PAIRS = 6
@@ -81,10 +82,6 @@ def _coding(params: GrainAnalyseParams, channels: Sequence[str]) -> Coding:
     return coding(domain, [curves[layer] for layer in film_layers(channels)[1]])
 
 
-def _area(params: GrainAnalyseParams) -> Region | None:
-    return Region(*params.patch) if params.patch else None
-
-
 class GrainAnalyse(Node):
     """Measure the grain of a plate; the picture is handed on unchanged.
 
@@ -115,7 +112,7 @@ class GrainAnalyse(Node):
         if params.stock:
             load_stock(params.stock)
         if params.patch:
-            _check_patch(params.patch, clip.display)
+            check_patch(params.patch, clip.display, clip.extent)
         if params.profile and not Path(params.profile).parent.is_dir():
             raise GraphError(
                 "the folder of the profile is not there",
@@ -138,9 +135,12 @@ class GrainAnalyse(Node):
         return True
 
     def analysis_params(self, params: GrainAnalyseParams) -> Mapping[str, Any]:
-        """Measure again when anything changes, or when the profile's file has gone."""
-        missing = bool(params.profile) and not Path(params.profile).is_file()
-        return {**params.model_dump(), **({"missing": True} if missing else {})}
+        """Measure again when anything changes."""
+        return params.model_dump()
+
+    def analysis_stands(self, params: GrainAnalyseParams, result: Mapping[str, Any]) -> bool:
+        """Measure again when the profile's file has gone."""
+        return not params.profile or Path(params.profile).is_file()
 
     def analysis_requests(self, params: GrainAnalyseParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
         """Look at up to six pairs of neighbouring frames, spread over the shot."""
@@ -148,7 +148,7 @@ class GrainAnalyse(Node):
         starts = max(0, len(clip.frames) - 2)
         firsts = {clip.first + round(i * starts / (PAIRS - 1)) for i in range(PAIRS)} if clip.frames else set()
         frames = sorted({frame for first in firsts for frame in (first, first + 1) if frame in clip})
-        area = _area(params)
+        area = area_of(params.patch)
         wanted = [(frame, clip.extent_at(frame)) for frame in frames]
         return [Request(frame, extent.intersect(area) if area else extent) for frame, extent in wanted]
 
@@ -162,7 +162,7 @@ class GrainAnalyse(Node):
         clip = clips["input"]
         names: list[str] = [clip.channels[plane] for plane in colour_planes(clip.channels)]
         frames: list[int] = []
-        area = _area(params)
+        area = area_of(params.patch)
 
         def planes() -> Iterable[tuple[int, Any]]:
             for number, image in images:
@@ -184,34 +184,21 @@ class GrainAnalyse(Node):
         return {"note": profile.note, "profile": profile.as_data()}
 
 
-def _check_patch(patch: Sequence[int], display: Region) -> None:
-    where = "parameter 'patch'"
-    if len(patch) != 4:
-        raise GraphError(f"a patch is x0, y0, x1, y1, not {len(patch)} numbers", where=where, remedy="Give four.")
-    x0, y0, x1, y1 = patch
-    if x0 < display.x0 or y0 < display.y0 or x1 > display.x1 or y1 > display.y1 or x1 - x0 < 1 or y1 - y0 < 1:
-        raise GraphError(
-            f"the patch {x0}, {y0}, {x1}, {y1} does not lie in the picture ({display})",
-            where=where,
-            remedy="Give x0, y0 of its upper left corner and x1, y1 just outside its lower right one.",
-        )
-    if (x1 - x0) // SIDE * ((y1 - y0) // SIDE) < FEWEST:
-        raise GraphError(
-            f"the patch of {x1 - x0} x {y1 - y0} pixels is too small",
-            where=where,
-            remedy=f"It must hold {FEWEST} blocks of {SIDE} x {SIDE} pixels, such as 48 x 32.",
-        )
-
-
 def _profile(
     params: GrainAnalyseParams, found: Survey, names: Sequence[str], clip: Clip, frames: Sequence[int]
 ) -> Profile:
     domain, pitch = _domain(params), params.pitch or None
     channels: dict[str, Channel] = {}
+    layers = film_layers(clip.channels)[1]
     told = []
     for c, name in enumerate(names):
         rows = found.readings[c]
-        share = film_share(found.correlation[c], float(found.blocks[c]), pitch) if rows else None
+        light = () if domain == "linear" else rows  # other codings do not say what light is
+        share = (
+            film_share(found.correlation[c], float(found.blocks[c]), pitch, light, layers[c], params.stock)
+            if rows
+            else None
+        )
         known = share is not None and share[2] - share[1] <= _WIDE
         if share is not None:
             told.append(f"{name} {share[1]:.0%} to {share[2]:.0%}")
@@ -235,7 +222,7 @@ def _profile(
         )
     centres = [(index + 0.5) * 0.5 / BINS for index in range(BINS)]
     return Profile(
-        note=_note(channels, domain),
+        note=". ".join([_note(channels, domain), *(f"Careful: {remark}" for remark in found.remarks)]),
         domain=domain,
         stock=load_stock(params.stock).short if params.stock and domain == "density" else "",
         plate=PlateFacts(
@@ -252,8 +239,9 @@ def _profile(
         correlation=[[round(float(v), 4) for v in row] for row in found.channels],
         told_apart=(
             "by the autocorrelation: white noise adds to lag 0 alone, Gaussian dye clouds on square pixels to the "
-            f"others too; film shares that fit: {', '.join(told)}. Noise coloured by a debayer, a resize or a codec "
-            "counts as film."
+            "others too; and by light: a sensor's variance is a line in it, film's that of a stock's density; film "
+            f"shares that fit: {', '.join(told)}. Noise coloured by a debayer, a resize or a codec looks like film; "
+            "where it goes with light as a sensor's does, nothing is said."
             if told
             else "not: there is no noise"
         ),

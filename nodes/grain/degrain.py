@@ -15,28 +15,21 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import FILTERED
 from safelight.graph.region import Region
-from safelight.nodes.grain.domain import CODE, TOE, Coding, Domain, coding
-from safelight.nodes.grain.noise import Noise, estimate
+from safelight.nodes.grain.domain import CODE, TOE, Coding, coding
+from safelight.nodes.grain.knowledge import Knowledge, Source
+from safelight.nodes.grain.merging import Stack, merged
+from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.picture import require_picture
-from safelight.nodes.grain.regrain import film_layers
-from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.taking import Taking, coverage
-from safelight.nodes.grain.working import TILE, filled, mirror, work_area
+from safelight.nodes.grain.working import filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
-STEP, COLOUR_STEP = 2, 4
-ROWS = {"cpu": 128, "cuda": 32}  # of an item: more do less twice, fewer make more items; no pixel depends on it
 SEARCH_SCALE = {
     "log": 200.0,
     "linear": 2048.0,
     "density": 1200.0,
 }  # steps of the search luma for each unit of the domain
-SCRATCH = 144 * (8 * (3 + 8 + 1 + 6) + 4)  # floats an item needs on a CUDA device
-
-# Tuned on pans, parallax and still shots with white noise of 4 to 25 codes and 500T grain.
-AGREE, DOUBT = 2.0, 3.0
-KEEP_GREY, KEEP_COLOUR = 4.0, 6.0
 
 
 class DegrainParams(Params):
@@ -77,10 +70,21 @@ class DegrainParams(Params):
         le=1,
     )
     radius: int = param(2, "Frames before and after that help. 0 works on each frame alone.", unit="frames", ge=0, le=4)
-    noise: Literal["auto", "stock", "manual"] = param(
+    noise: Source = param(
         "auto",
-        "auto: sigma and spectrum are measured on the whole shot. stock: the grain of `stock` as published. manual: "
-        "white noise of `sigma`.",
+        "auto: sigma and spectrum are measured on the whole shot. patch: in `patch` alone. profile: as saved in "
+        "`profile`. stock: the grain of `stock` as published. manual: white noise of `sigma`.",
+    )
+    patch: list[int] = param(
+        [],
+        "For noise = patch: x0, y0, x1, y1 of an evenly lit area, as in the display window, the lower right corner "
+        "outside. It has one level of light: sigma is taken to be the same at all others in stops (log) or plate "
+        "values (linear), or to follow the granularity of `stock` (density).",
+        unit="pixels",
+    )
+    patch_frame: int | None = param(None, "Frame that `patch` is drawn on; by default the clip's first.")
+    profile: str = param(
+        "", "For noise = profile: a file saved by GrainAnalyse or 'safelight analyse' (JSON).", kind="path"
     )
     sigma: float = param(
         0.1,
@@ -92,7 +96,7 @@ class DegrainParams(Params):
         "auto",
         "Where grain is taken. log: for scene-linear plates, stops above a toe of 0.01. density: for scene-linear "
         "plates from `stock`. linear: plate values as they are, for material that is already log or display-referred. "
-        "auto: density for noise = stock, otherwise log.",
+        "auto: density for noise = stock, a profile's own for noise = profile, otherwise log.",
     )
     stock: str = param(
         "500T", "Camera negative, for density: Kodak Vision3 50D, 250D, 200T or 500T, or its number (5203, …, 5219)."
@@ -129,19 +133,23 @@ def _idle(params: DegrainParams) -> bool:
     return params.strength * max(params.shadows, params.midtones, params.highlights) == 0
 
 
-def _domain(params: DegrainParams) -> Domain:
-    if params.domain == "auto":
-        return "density" if params.noise == "stock" else "log"
-    return params.domain
+def _knowledge(params: DegrainParams) -> Knowledge:
+    return Knowledge(
+        params.noise,
+        params.domain,
+        params.sigma,
+        params.stock,
+        params.format,
+        params.pitch,
+        tuple(params.patch),
+        params.patch_frame,
+        params.profile,
+    )
 
 
 def _coding(params: DegrainParams, channels: Sequence[str]) -> Coding:
     """Return how the colour planes are encoded, in the order of `colour_planes`."""
-    domain = _domain(params)
-    if domain != "density":
-        return coding(domain)
-    curves = load_stock(params.stock).curves
-    return coding(domain, [curves[layer] for layer in film_layers(channels)[1]])
+    return _knowledge(params).coding(channels)
 
 
 def _part(whole: Coding, first: int, count: int) -> Coding:
@@ -157,23 +165,28 @@ def _groups(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
 class Degrain(Node):
     """Take the grain out of a plate.
 
-    Output `image` is the plate without its grain, `grain` what was taken: plate − image, in the plate's own light, so
-    that image + grain gives the plate: bit for bit for half-float plates, and for float plates wherever less is taken
-    than the value itself; the rest (noise around zero) is right to the last place of what is taken, as no two floats
-    can add up closer.
+    Output `image` is the plate without its grain, `grain` what was taken, in the plate's own light: image + grain, as
+    floats, is the plate bit for bit. Half-float plates know no exception. Float plates have one, mostly noise around
+    black: where image and grain both reach the next power of two above the plate's value, floats of that size are
+    spaced wider than the plate's last bits, so no two add up to it; there the sum is within half a unit in the last
+    place of the grain, one part in 16 million.
 
     Every 8 × 8 patch of the picture is compared with the same patch, moved by block motion, in up to `radius` frames
     before and after; each counts as far as it agrees with the centre, given the noise, in each of four frequency
     bands; DCT coefficients of the weighted mean that do not rise above the noise left in it are dropped; all patches
-    over a pixel are averaged. Frames beyond a cut are never used. Values may be negative and have no upper limit.
+    over a pixel are averaged. The same at half, a quarter and an eighth of the size, twice, says what the lowest
+    frequencies are: patches of 8 × 8 cannot. Frames beyond a cut are never used. Values may be negative and have no
+    upper limit.
     Pixels that are not finite are handed through and influence no other. Channels other than R, G, B or Y are kept,
     and zero in `grain`. Where a matte is 0 the plate keeps its bits; between 0 and 1 that share of the grain is taken.
 
     References: Hasinoff et al. 2016 (burst photography: robust merge in frequency), Dabov et al. 2007 (sparse 3-D
-    collaborative filtering: aggregation), Orchard and Sullivan 1994 (overlapped motion compensation).
+    collaborative filtering: aggregation, two stages), Pierazzo et al. 2017 (multi-scale DCT denoising), Orchard and
+    Sullivan 1994 (overlapped motion compensation).
     """
 
     id = "Degrain"
+    version = 2
     inputs = (
         Port("input", "The plate."),
         Port(
@@ -189,7 +202,7 @@ class Degrain(Node):
     Params = DegrainParams
     tileable = False
     mark = FILTERED
-    scratch = 11.0
+    scratch = 16.0
 
     def check(self, params: DegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture."""
@@ -202,18 +215,14 @@ class Degrain(Node):
                 where="input 'matte'",
                 remedy="Bring the matte to the plate's size.",
             )
-        if _domain(params) == "density":
-            load_stock(params.stock)
-            load_format(params.format)
-        elif params.noise == "stock":
-            raise GraphError(
-                f"noise = 'stock' is known in density, and domain is '{params.domain}'",
-                where="parameter 'domain'",
-                remedy="Leave domain at 'auto', or measure with noise = 'auto'.",
-            )
+        warnings = [] if _idle(params) else _knowledge(params).check(clip)
         if 0 < len(clip.frames) <= params.radius and not _idle(params):
-            return (f"frames in the clip: {len(clip.frames)}, fewer than radius {params.radius} asks for",)
-        return ()
+            warnings.append(f"frames in the clip: {len(clip.frames)}, fewer than radius {params.radius} asks for")
+        return warnings
+
+    def fingerprint(self, params: DegrainParams, frame: int | None, settings: Settings) -> str:
+        """Add the content of the profile that the noise is read from."""
+        return _knowledge(params).fingerprint() if frame is None and not _idle(params) else ""
 
     def identity(self, params: DegrainParams, request: Request) -> str | None:
         """Strength 0, of all or of every tone, hands on the plate."""
@@ -336,39 +345,20 @@ class Degrain(Node):
         source = plate.data[start : start + n] if ordered else plate.data[list(group)]
         clean = image[start : start + n] if ordered else xp.empty_like(source)
         taken = grain[start : start + n] if ordered else xp.empty_like(source)
-        spectrum = noise.spectrum.reshape(n, 64)
-        thought = taking.noise(noise, code)
-        items = -(-region.width // TILE) * -(-region.height // ROWS[device.kind])
-        cuda = device.kind == "cuda"
-        scratch = xp.empty((1, items, SCRATCH) if cuda else (1, 1, 1), dtype=np.float32)
+        stack = Stack(region, centre.planes[index], moved, len(others))
+        coded = merged(stack, taking.noise(noise, code), device, scale=max(1.0, params.strength) ** 2)
         launch(
             device,
-            "degrain",
-            Region.sized(1, items),
+            "degrain_finish",
+            region,
             plate=(source, region),
-            centre=(centre.planes[index], work),
-            others=(moved, work),
+            coded=(coded, region),
             image=(clean, region),
             grain=(taken, region),
-            scratch=(scratch, Region.sized(scratch.shape[2], scratch.shape[1])),
-            variance=(thought.sigma**2, (thought.low, thought.high)),
-            spectrum=(spectrum, (0, 1)),
             uncurve=code.inverse,
             planes=n,
-            count=len(others),
             domain=CODE[code.domain],
-            tiles_x=-(-region.width // TILE),
-            rows=ROWS[device.kind],
-            step=STEP,
-            colour_step=COLOUR_STEP,
-            width=region.width,
-            height=region.height,
             toe=TOE,
-            scale=max(1.0, params.strength) ** 2,
-            agree=AGREE,
-            doubt=DOUBT,
-            band=_band_means(spectrum),
-            keep=(KEEP_GREY, KEEP_COLOUR, KEEP_COLOUR),
             amount=[taking.amount] * 3,
         )
         taking.apply(device, region, noise, code, source, clean, taken)
@@ -376,69 +366,24 @@ class Degrain(Node):
             image[list(group)], grain[list(group)] = clean, taken
 
     def _noise(self, params: DegrainParams, inputs: Inputs, channels: Sequence[str], code: Coding) -> Noise:
-        layers = film_layers(channels)[1]
-        if params.noise == "manual":
-            return Noise.white([params.sigma] * len(layers))
-        if params.noise == "stock":
-            width = max(1, inputs.clips["input"].display.width)
-            pitch = params.pitch or load_format(params.format).pitch(width)
-            return Noise.of_stock(load_stock(params.stock), layers, pitch, code)
-        if inputs.analysis is None:
-            raise RuntimeError("Degrain with noise = auto was given no analysis")
-        return Noise.from_data(inputs.analysis["noise"])
+        return _knowledge(params).noise(inputs.clips["input"], channels, code, inputs.analysis)
 
     # --- the shot's noise ------------------------------------------------------------------------------------------
 
     def wants_analysis(self, params: DegrainParams) -> bool:
         """Measure the noise unless it is given."""
-        return params.noise == "auto" and not _idle(params)
+        return _knowledge(params).measured and not _idle(params)
 
     def analysis_params(self, params: DegrainParams) -> Mapping[str, Any]:
-        """Measure again only when the domain changes, or the stock that defines it."""
-        domain = _domain(params)
-        return {"domain": domain, "stock": params.stock if domain == "density" else ""}
+        """Measure again only when the domain changes, the stock that defines it, or the patch."""
+        return _knowledge(params).measures_by
 
     def analysis_requests(self, params: DegrainParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
-        """Look at up to eight frames, spread over the shot."""
-        clip = clips["input"]
-        count = len(clip.frames)
-        chosen = sorted({clip.first + round(i * (count - 1) / 7) for i in range(8)}) if count else []
-        return [Request(frame, clip.extent_at(frame)) for frame in chosen]
+        """Look at up to eight frames, spread over the shot, or at the patch."""
+        return _knowledge(params).requests(clips["input"])
 
     def analyse(
         self, params: DegrainParams, images: Iterable[tuple[int, Image]], clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
         """Measure sigma against level, and spectrum, for each channel."""
-        channels: tuple[str, ...] = ()
-        frames: list[int] = []
-
-        def planes() -> Iterable[Any]:
-            nonlocal channels
-            for number, image in images:
-                found = colour_planes(image.channels)
-                channels = tuple(image.channels[plane] for plane in found)
-                frames.append(number)
-                yield device.download(image).data[list(found)]
-
-        code = _coding(params, clips["input"].channels)
-        noise = estimate(planes(), code)
-        unit = {"log": "stops", "linear": "plate values", "density": "density"}[code.domain]
-        middle = noise.sigma[:, noise.sigma.shape[1] // 2]
-        note = (
-            "no noise found: nothing will be taken"
-            if noise.silent
-            else "sigma at the middle level: "
-            + ", ".join(f"{name} {value:.4g}" for name, value in zip(channels, middle, strict=False))
-            + f" {unit}"
-        )
-        note = ". ".join([note, *(f"Careful: {remark}" for remark in noise.remarks)])
-        return {"note": note, "frames": frames, "channels": list(channels), "noise": noise.as_data()}
-
-
-def _band_means(spectrum: Any) -> Any:
-    """Return the mean of each channel's spectrum in the kernel's four bands, (12,)."""
-    u, v = np.meshgrid(np.arange(8), np.arange(8))
-    band = np.maximum(u, v).ravel() // 2
-    means = np.ones((3, 4))
-    means[: len(spectrum)] = [[row[band == b].mean() for b in range(4)] for row in spectrum]
-    return means.ravel()
+        return _knowledge(params).analyse(images, clips["input"], device)

@@ -69,6 +69,16 @@ class Coding:
             return _unlog(v)
         return np.stack([np.sign(p) * c.exposure_of_net(np.abs(p)) for p, c in zip(v, self.curves, strict=True)])
 
+    def encode_single(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the same in single precision, within 1e-6 stops in `log`: much quicker there, for statistics."""
+        v = np.asarray(pixels, np.float32)
+        if self.domain == "linear":
+            return v
+        if self.domain == "log":
+            toes = np.minimum(np.abs(v), np.float32(1e34)) * np.float32(1 / TOE)
+            return np.asarray(np.copysign(np.log(toes + np.float32(1)) * np.float32(1 / np.log(2)), v))
+        return np.asarray(self.encode(v), np.float32)
+
     @property
     def forward(self) -> tuple[Floats, tuple[float, float]]:
         """Table for kernels: density over log-encoded light, from 0 on."""

@@ -61,10 +61,10 @@ def codec(equal: Floats, power: Floats) -> list[str]:
     low = float(np.median(power[calm][:, :, 1:4, 1:4].mean((1, 2, 3))))
     high = float(np.median(power[calm][:, :, 5:, 5:].mean((1, 2, 3))))
     # Rounding leaves a float's dust where nothing is.
-    ratio = high / low if low > 1e-12 else 0.0
+    ratio = high / low if low > 1e-10 else 0.0
     if share < _FLAT or ratio > _LOW_PASS:
         return []
     seen = f"in the calmest fifth {share:.0%} of neighbouring pixels are equal"
-    if low > 1e-12:
+    if low > 1e-10:
         seen += f" and high frequencies hold {ratio:.1%} of the power of low ones"
     return [f"{seen}: a codec's spectrum, or a drawn picture's, and no grain's"]

@@ -107,8 +107,8 @@ def _blocks(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return plane[:h, :w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
 
 
-def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floats:
-    """Return a smooth curve through points, leaning below them."""
+def smooth(levels: Floats, values: Floats, weights: Floats, at: Floats, *, lean: bool = True) -> Floats:
+    """Return a smooth curve through points, at evenly spaced levels `at`; one that leans below them if asked to."""
     n = len(at)
     nearest = np.clip(np.searchsorted(at, levels), 1, n - 1)
     f = np.clip((levels - at[nearest - 1]) / (at[nearest] - at[nearest - 1]), 0, 1)
@@ -118,13 +118,41 @@ def _smooth(levels: Floats, values: Floats, weights: Floats, at: Floats) -> Floa
     bend = np.diff(np.eye(n), 2, axis=0)
     slope = np.diff(np.eye(n), axis=0)
     stiff = 4000 * bend.T @ bend + 1e-3 * slope.T @ slope
-    lean = np.ones(len(levels))
+    side = np.ones(len(levels))
     curve: Floats = np.full(n, np.average(values, weights=weights))
-    for _ in range(30):
-        scaled = basis * (weights * lean)[:, None]
+    for _ in range(30 if lean else 1):
+        scaled = basis * (weights * side)[:, None]
         curve = np.asarray(np.linalg.solve(scaled.T @ basis + stiff, scaled.T @ values), np.float64)
-        lean = np.where(values > basis @ curve, 0.04, 0.96)
+        side = np.where(values > basis @ curve, 0.04, 0.96)
     return curve
+
+
+def dct_spectrum(correlation: Floats, channels: Floats, sigma: Floats) -> Floats:
+    """Return the `Noise.spectrum` of noise with known correlations.
+
+    Parameters
+    ----------
+    correlation:
+        (C, n, n) autocorrelation of each channel at lags |dy|, |dx| < n; nothing beyond.
+    channels:
+        (C, C) correlation of the channels' pixels, shared by all frequencies alike.
+    sigma:
+        (C,) of the channels: how they weigh in the opponent channels.
+    """
+    count, n, _ = correlation.shape
+    transform = dct(np.eye(8), axis=0, norm="ortho")
+    lag = np.abs(np.subtract.outer(np.arange(8), np.arange(8)))
+    forms = np.stack([np.einsum("ki,ij,kj->k", transform, lag == d, transform) for d in range(min(n, 8))], axis=1)
+    own = np.maximum(np.einsum("vy,cyx,ux->cvu", forms, correlation[:, : min(n, 8), : min(n, 8)], forms), 1e-3)
+    if count != 3:
+        return np.asarray(own)
+    root = np.sqrt(own)
+    shared = np.einsum("avu,bvu->abvu", root, root)
+    shared *= (channels * np.outer(sigma, sigma) / shared.mean((2, 3)))[:, :, None, None]
+    scale = np.maximum(OPPONENT**2 @ sigma**2, 1e-30)
+    # What channels share may leave an opponent channel with nothing, which the filter could not divide by.
+    mixed = np.einsum("ia,ib,abvu->ivu", OPPONENT, OPPONENT, shared) / scale[:, None, None]
+    return np.asarray(np.maximum(mixed, 1e-3))
 
 
 def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise:
@@ -149,8 +177,9 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
         raw = np.stack([_blocks(plane) for plane in frame], axis=1)
         every = -(-len(raw) // _PER_FRAME)
         chosen = raw[number % every :: every] if every > 1 else raw
-        finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(frame).all(axis=0))
-        known = frame[:, finite]
+        known = frame.reshape(len(frame), -1)
+        if not np.isfinite(known.sum(dtype=np.float64)):
+            known = known[:, np.isfinite(known).all(axis=0)]
         if not known.size:
             continue
         ends = (known.min(1)[None, :, None, None], known.max(1)[None, :, None, None])
@@ -159,7 +188,7 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
             ended.append((float(at_ends[0].any(1).mean()), float(at_ends[1].any(1).mean())))
         clipped = [(found.sum((2, 3)) > 1).any(1) for found in at_ends]
         good = np.isfinite(chosen).all((1, 2, 3)) & ~clipped[0] & ~clipped[1]
-        planes = coding.encode(chosen[good].swapaxes(0, 1)).swapaxes(0, 1)
+        planes = coding.encode_single(chosen[good].swapaxes(0, 1)).swapaxes(0, 1).astype(np.float64)
         encoded.append(planes)
         equal.append(doubts.equal_neighbours(chosen[good]))
         opposed.append(np.einsum("ij,njyx->niyx", OPPONENT, planes) if planes.shape[1] == 3 else planes)
@@ -184,7 +213,7 @@ def estimate(frames: Iterable[npt.NDArray[np.float32]], coding: Coding) -> Noise
             return quiet
         centre, variance, count = points
         floor = _SILENT[coding.domain] ** 2 * 1e-2
-        sigma[c] = np.exp(0.5 * _smooth(centre, np.log(np.maximum(variance, floor)), count, at))
+        sigma[c] = np.exp(0.5 * smooth(centre, np.log(np.maximum(variance, floor)), count, at))
     expected = np.stack([np.interp(levels[:, c], at, sigma[c]) ** 2 for c in range(channels)], axis=1)
     spectrum = _spectrum(np.concatenate(opposed), expected)
     # Texture never fills the highest frequencies of the calmest blocks: what they hold is noise, or nothing.

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from safelight.colour.density import CurveTables
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import GRAINED
-from safelight.graph.region import Region
-from safelight.nodes.grain.spectrum import kernel, layer_weights, pixel_ratio
-from safelight.nodes.grain.stock import Stock, load_format, load_stock
-from safelight.nodes.kernels.launch import launch
+from safelight.nodes.grain.laying import Grain, Original, film, lay, lay_original
+from safelight.nodes.grain.stock import load_format, load_stock, pushed
+from safelight.nodes.grain.taking import coverage
 
-TILE = (512, 240)
-"""Width and height of the kernel's tiles, pixels (regrain.kernel.h)."""
 GREEN = 1
 """Layer that a picture of one channel is exposed on."""
 
@@ -68,70 +61,27 @@ class RegrainParams(Params):
         ge=0,
         le=1,
     )
+    skew: float = param(
+        1.0,
+        "Skewness of the grain's density over that of dye clouds strewn at random, few of which make the grain of dark "
+        "areas: 0.66 at most for the blue of 500T at 4K, under 0.1 for most from mid-grey up. Derived from the stock's "
+        "sigma, density and cloud size, not published. 0 makes it symmetric, with the very bits of versions before it.",
+        ge=0,
+        le=1,
+    )
+    push: float = param(
+        0.0,
+        "The film was exposed this many stops less (more, below 0) and printed back to normal: every tone has the "
+        "grain that the stock has at its lower exposure. That much follows from the stock's measured figures. What the "
+        "longer development itself adds in grain and contrast is not published for these stocks: where you know it, "
+        "say it with strength.",
+        unit="stops",
+        ge=-2,
+        le=3,
+    )
     seed: int = param(
         1, "Number of the grain pattern. The same seed gives the same grain, frame by frame.", ge=0, le=2**32 - 1
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Film:
-    """A stock on pixels of one size, as the kernels take it; layers in the order of `layers`."""
-
-    layers: tuple[int, ...]
-    taps: npt.NDArray[np.float64]
-    """(layers, half + 1) filter weights at distance 0, 1, …"""
-    sigma: npt.NDArray[np.float64]
-    """(layers, n) sigma of a pixel's density, at the places of `tables.forward`."""
-    tables: CurveTables
-
-    @property
-    def half(self) -> int:
-        """Half-width of the filter, pixels."""
-        return int(self.taps.shape[1]) - 1
-
-    def arguments(self, strength: float) -> dict[str, Any]:
-        """Return the kernels' arguments that describe the film."""
-        curves = self.tables.curves
-        return {
-            "taps": (self.taps, (0, self.half)),
-            "forward": (self.tables.forward, self.tables.light),
-            "sigma": (strength * self.sigma, self.tables.light),
-            "inverse": (self.tables.inverse, self.tables.nets),
-            "e_toe": _three([curve.e_toe for curve in curves]),
-            "n_toe": _three([curve.n_toe for curve in curves]),
-            "toe_slope": _three([curve.n_toe / curve.e_toe for curve in curves]),
-            "toe_back": _three([curve.e_toe / curve.n_toe for curve in curves]),
-            "x_end": _three([np.log2(curve.e_end) for curve in curves]),
-            "n_end": _three([curve.n_end for curve in curves]),
-            "end_stops": _three([curve.end_stops for curve in curves]),
-        }
-
-
-def _mix(stock: Film, correlation: float) -> npt.NDArray[np.float64]:
-    """Return the kernels' 9 noise weights, a row for each plane."""
-    mix = np.zeros((3, 3))
-    mix[: len(stock.layers)] = layer_weights(correlation)[list(stock.layers)]
-    return mix.ravel()
-
-
-def _three(values: Sequence[float]) -> list[float]:
-    return [*values, *[values[-1]] * (3 - len(values))]
-
-
-@lru_cache(maxsize=32)
-def film(stock: Stock, pitch: float, layers: tuple[int, ...]) -> Film:
-    """Prepare a stock for pixels `pitch` µm apart.
-
-    Raises ValueError where the pitch is too fine for the filter.
-    """
-    kernels = [kernel(stock.cloud_um[layer], pitch) for layer in layers]
-    taps = np.zeros((len(layers), 1 + max(one.half for one in kernels)))
-    for row, one in zip(taps, kernels, strict=True):
-        row[: one.half + 1] = one.taps
-    tables = CurveTables(tuple(stock.curves[layer] for layer in layers))
-    light = tables.light_samples
-    sigma = np.stack([stock.sigma48_at(layer, light) * pixel_ratio(stock.cloud_um[layer], pitch) for layer in layers])
-    return Film(layers, taps, sigma, tables)
 
 
 def film_layers(channels: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -153,8 +103,16 @@ class Regrain(Node):
     spectrum the layer's dye clouds and the size of a pixel on the film. A 48 µm microdensitometer reads what the
     stock's data sheet says.
 
-    The mean density is kept, as on film. Mean linear light is not: noise symmetric in density brightens dark,
-    coarse-grained areas (4K 500T blue by up to a tenth).
+    The mean density is kept, as on film. Mean linear light is not: noise in density brightens dark, coarse-grained
+    areas (4K 500T blue by up to a tenth).
+
+    In the toe, where few dye clouds make much of the noise, the density is skewed: more pixels a little thinner, fewer
+    much denser. By how much follows from the stock's sigma, density and cloud size (`Stock.skewness_at`); sigma and
+    mean stay exact, the 48 µm reading falls by at most 0.7 % from -4 stops up and 1.7 % in the blackest black. `skew`
+    turns it down.
+
+    `push` moves the scene down the curves, as when film is exposed for a higher index and developed longer. Only the
+    exposure is modelled, from measured figures; what the longer development adds is not published.
 
     `correlation` makes the layers share grain: pixels of two layers with dye clouds of one size then correlate by what
     it says, those of unequal clouds by a known factor less (`spectrum.pixel_correlation`).
@@ -166,6 +124,19 @@ class Regrain(Node):
     A matte weighs the grain's sigma: 1 grains as without a matte, a half adds half the sigma in density. Where it is 0,
     and outside its data window, pixels keep their bits. Values beyond 0 and 1 count as these, NaN as 0.
 
+    Original grain. After a Degrain and work on its clean picture, connect the Degrain's outputs `grain` and `image` to
+    `grain` and `clean`, and a matte of what was painted or laid over to `changed`. Where that is 0 the plate's own
+    grain comes back: input + grain, which for a picture that is still the clean one is the plate, bit for bit wherever
+    Degrain promises it (keep all in one document, or in float files: half ones round). Where it is 1 there is fresh
+    grain; between them both, weighed by sqrt(1 - c) and sqrt(c), so that the variance stays. On light that is not the
+    clean picture's, as after a grade, the plate's grain is carried over in density, as much stronger or weaker as the
+    stock's sigma is there. Without a `changed`, and outside its data window, all is unchanged; outside the data windows
+    of grain and clean picture nothing is.
+
+    The fresh grain is the stock's: name the stock, format and push that were shot. For grain measured on the plate,
+    connect a picture that carries it already (the input through a GrainMatch) to `fresh`; the stock then only says what
+    density is. `strength` and `left` are the fresh grain's alone.
+
     Black, negative and very bright values have grain too and are not clamped. Pixels that are not finite, and channels
     other than R, G, B or a lone Y, stay as they are. The grain depends on seed, frame and pixel alone.
 
@@ -174,9 +145,18 @@ class Regrain(Node):
     """
 
     id = "Regrain"
+    version = 2  # 2: skewed grain
     inputs = (
         Port("input", "Picture without grain, scene-linear."),
         Port("matte", "Where the grain goes, first channel, 0 to 1; without it, everywhere.", optional=True),
+        Port("grain", "The plate's own grain, as Degrain's output `grain`: it comes back.", optional=True),
+        Port("clean", "What that grain was taken from, before any work: Degrain's output `image`.", optional=True),
+        Port(
+            "changed",
+            "Where the picture is no longer the plate's, first channel: 0 its own grain, 1 fresh grain.",
+            optional=True,
+        ),
+        Port("fresh", "The input with the fresh grain to use, instead of the stock's.", optional=True),
     )
     outputs = (Port("image", "The picture with grain."),)
     Params = RegrainParams
@@ -190,12 +170,12 @@ class Regrain(Node):
     def check(self, params: RegrainParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse an unknown stock or format, no colour, a matte of another size, and pixels too fine for the filter."""
         clip = inputs["input"]
-        matte = inputs.get("matte", clip)
-        if matte.display != clip.display:
-            raise GraphError(
-                f"'matte' is {matte.display} and 'input' is {clip.display}",
-                remedy="Bring both to one size before the Regrain.",
-            )
+        for port, other in inputs.items():
+            if other.display != clip.display:
+                raise GraphError(
+                    f"'{port}' is {other.display} and 'input' is {clip.display}",
+                    remedy="Bring both to one size before the Regrain.",
+                )
         stock = load_stock(params.stock)
         planes, layers = film_layers(clip.channels)
         if not planes:
@@ -205,9 +185,41 @@ class Regrain(Node):
             )
         pitch = pitch_of(params, clip)
         try:
-            film(stock, pitch, layers)
+            film(pushed(stock, params.push), pitch, layers, params.skew)
         except ValueError as error:
             raise GraphError(str(error), remedy="Set a coarser pitch, or the format that was really scanned.") from None
+        return self._check_original(params, inputs, [clip.channels[plane] for plane in planes])
+
+    def _check_original(
+        self, params: RegrainParams, inputs: Mapping[str, Clip], colours: Sequence[str]
+    ) -> Iterable[str]:
+        """Refuse what would lose the plate's own grain, or lay in another's."""
+        connected = [port for port in ("grain", "clean", "changed", "fresh") if port in inputs]
+        for port in ("grain", "clean"):
+            if connected and port not in inputs:
+                output = "image" if port == "clean" else port
+                raise GraphError(
+                    f"'{connected[0]}' is connected and '{port}' is not",
+                    remedy=f"Connect the Degrain's output '{output}' to '{port}', or leave {', '.join(connected)} out.",
+                )
+        if not connected:
+            return ()
+        for port in ("grain", "clean", "fresh"):
+            channels = inputs[port].channels if port in inputs else colours
+            lacking = [name for name in colours if name.upper() not in [channel.upper() for channel in channels]]
+            if lacking:
+                raise GraphError(
+                    f"'{port}' has no channel {', '.join(lacking)}, only {', '.join(channels) or 'none'}",
+                    remedy="Connect one that was made from the same plate.",
+                )
+        if added_strength(params) == 0:
+            raise GraphError(
+                "without fresh grain (strength 0, or left 1) Regrain hands the picture on, without its own grain too",
+                remedy="Leave strength above 0: where 'changed' is 0 there is no fresh grain anyway, and a 'matte' "
+                "keeps all grain away.",
+            )
+        if "changed" not in inputs:
+            return ("'changed' is not connected: the whole picture counts as unchanged and gets its own grain back",)
         return ()
 
     def identity(self, params: RegrainParams, request: Request) -> str | None:
@@ -221,7 +233,8 @@ class Regrain(Node):
         strength = added_strength(params)
         if strength == 0 or not planes or not request.region:
             return image
-        stock = film(load_stock(params.stock), pitch_of(params, inputs.clips["input"]), layers)
+        stock = pushed(load_stock(params.stock), params.push)
+        ready = film(stock, pitch_of(params, inputs.clips["input"]), layers, params.skew)
         matte = inputs.get("matte")
         inside = image.region if matte is None else image.region.intersect(matte.region)
         if not inside:
@@ -232,12 +245,48 @@ class Regrain(Node):
             out[plane] = image.data[plane]
         y, x = inside.y0 - image.region.y0, inside.x0 - image.region.x0
         part = out[:, y : y + inside.height, x : x + inside.width]
-        run = grain_tiles if device.kind == "cpu" else grain_passes
-        run(
-            device, image.crop(inside), planes, part, stock, strength, params.seed, request.frame,
-            correlation=params.correlation, matte=matte,
-        )  # fmt: skip
+        grain = Grain(ready, strength, params.seed, request.frame, params.correlation, matte)
+        if "grain" in inputs:
+            _restore(device, image.crop(inside), planes, part, grain, inputs)
+        else:
+            lay(device, image.crop(inside), planes, part, grain)
         return image.with_data(out)
+
+
+def _restore(device: Device, image: Image, planes: tuple[int, ...], out: Array, grain: Grain, inputs: Inputs) -> None:
+    """Make the original-grain mode's picture: fresh grain where it is needed, then the plate's own (`lay_original`)."""
+    xp, region = device.xp, image.region
+    own, clean, mask, matte = inputs["grain"], inputs["clean"], inputs.get("changed"), grain.matte
+    known = own.region.intersect(clean.region).intersect(region)
+    changed = xp.ones((1, region.height, region.width), dtype=np.float32)
+    if known:
+        y, x = known.y0 - region.y0, known.x0 - region.x0
+        unchanged = 0.0 if mask is None else coverage(mask, known, device)
+        changed[:, y : y + known.height, x : x + known.width] = unchanged
+    else:
+        own = clean = image  # of no weight: all is changed
+    ready = inputs.get("fresh")
+    if ready is None:
+        needed = device.empty(changed.shape)
+        needed[...] = changed > 0 if matte is None else (changed > 0) & (matte.crop(region).data[:1] > 0)
+        lay(device, image, planes, out, replace(grain, matte=Image(needed, region, ("A",))))
+    else:
+        for plane in planes:
+            out[plane] = image.data[plane]
+        given = ready.region.intersect(region)
+        y, x = given.y0 - region.y0, given.x0 - region.x0
+        fresh = ready.crop(given)
+        for plane, source in zip(planes, _same_planes(image, planes, fresh), strict=True):
+            out[plane, y : y + given.height, x : x + given.width] = fresh.data[source]
+    weights = Image(changed, region, ("A",))
+    sources = (_same_planes(image, planes, other) for other in (own, clean))
+    lay_original(device, image, planes, out, grain.film, Original(own, clean, weights, *sources), matte)
+
+
+def _same_planes(image: Image, planes: tuple[int, ...], other: Image) -> tuple[int, ...]:
+    """Return the planes of another image that have the names of these."""
+    names = [channel.upper() for channel in other.channels]
+    return tuple(names.index(image.channels[plane].upper()) for plane in planes)
 
 
 def added_strength(params: RegrainParams) -> float:
@@ -249,80 +298,3 @@ def pitch_of(params: RegrainParams, clip: Clip) -> float:
     """Return the distance of pixels on the film, µm. Pixels are square on the negative, whatever they are on screen."""
     fmt = load_format(params.format)
     return params.pitch or fmt.pitch(max(1, clip.display.width))
-
-
-def grain_tiles(
-    device: Device,
-    image: Image,
-    planes: tuple[int, ...],
-    out: Array,
-    stock: Film,
-    strength: float,
-    seed: int,
-    frame: int,
-    *,
-    correlation: float = 0.0,
-    matte: Image | None = None,
-    isa: str | None = None,
-) -> None:
-    """Grain `planes` of the image into `out` in one pass, tile by tile (CPU)."""
-    region = image.region
-    columns = -(-region.width // TILE[0])
-    tiles = columns * -(-region.height // TILE[1])
-    launch(
-        device,
-        "regrain",
-        Region.sized(1, tiles * len(planes)),
-        isa=isa,
-        image=image,
-        matte=matte or image,
-        use_matte=matte is not None,
-        out=(out, region),
-        **stock.arguments(strength),
-        plane=_three(planes),
-        mix=_mix(stock, correlation),
-        x0=region.x0,
-        y0=region.y0,
-        x1=region.x1,
-        y1=region.y1,
-        columns=columns,
-        tiles=tiles,
-        frame=frame,
-        seed=seed,
-    )
-
-
-def grain_passes(
-    device: Device,
-    image: Image,
-    planes: tuple[int, ...],
-    out: Array,
-    stock: Film,
-    strength: float,
-    seed: int,
-    frame: int,
-    *,
-    correlation: float = 0.0,
-    matte: Image | None = None,
-    isa: str | None = None,
-) -> None:
-    """Grain `planes` of the image into `out` in three launches, a pixel a thread (CUDA; the same bits as one pass)."""
-    region, half, count = image.region, stock.half, len(planes)
-    tall = Region(region.x0, region.y0 - half, region.x1, region.y1 + half)
-    quads = Region(region.x0 - half, tall.y0 >> 2, region.x1 + half, ((tall.y1 - 1) >> 2) + 1)
-    white = device.empty((4 * count, quads.height, quads.width))
-    rows = device.empty((count, tall.height, tall.width))
-    arguments = stock.arguments(strength)
-    launch(
-        device, "regrain_white", quads, isa=isa,
-        out=(white, quads), mix=_mix(stock, correlation), layers=count, frame=frame, seed=seed,
-    )  # fmt: skip
-    launch(
-        device, "regrain_rows", tall, isa=isa, reach=half,
-        white=(white, quads), out=(rows, tall), taps=arguments["taps"], layers=count,
-    )  # fmt: skip
-    launch(
-        device, "regrain_apply", region, isa=isa,
-        image=image, matte=matte or image, use_matte=matte is not None, rows=(rows, tall), out=(out, region),
-        **arguments, plane=_three(planes), layers=count,
-    )  # fmt: skip

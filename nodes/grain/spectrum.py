@@ -4,6 +4,8 @@ Model: density noise with the Wiener spectrum of Gaussian dye clouds, W(f) = W0 
 A 48 µm disc reads sigma48 (Selwyn granularity, corrected for the cloud's size); a square pixel of side p averages what
 lies in it. Everything here is float64 and exact but for rounding and the kernel's stated truncation.
 
+Density noise is not quite normal: few clouds make it skewed (`dye_cloud_skewness`, `bend`).
+
 Sources: J. C. Dainty and R. Shaw, Image Science, 1974, chapters 8-9 (Wiener spectrum, scanning aperture, Selwyn's
 law); the pixel covariance is the autocorrelation of the square pixel, a separable triangle, applied to the Gaussian.
 """
@@ -66,6 +68,45 @@ def covariance(sigma48: float, cloud_um: float, pitch_um: float, lags: int) -> F
 def pixel_ratio(cloud_um: float, pitch_um: float) -> float:
     """Return sigma of a pixel's density over sigma48."""
     return float(np.sqrt(covariance(1.0, cloud_um, pitch_um, 0)[0, 0]))
+
+
+def dye_cloud_skewness(sigma48: npt.ArrayLike, net: npt.ArrayLike, cloud_um: float, pitch_um: float) -> Floats:
+    """Return the skewness of a pixel's density, were it made of equal Gaussian dye clouds strewn at random (Poisson).
+
+    Clouds are few where much noise stands in little density: lambda = net² / W0 of them lie on a µm². The cumulants of
+    such a field are lambda times the integrals of the powers of one cloud as a pixel sees it (Campbell's theorem; S. O.
+    Rice, Bell System Technical Journal 23, 1944), so that the skewness is T² / (S³ sqrt(lambda)), with S and T the
+    integrals of the square and the cube of a cloud of unit dye along one axis.
+
+    Parameters
+    ----------
+    sigma48:
+        Sigma of density through the 48 µm disc.
+    net:
+        Density above D-min there, above 0.
+    """
+    reach, step = 0.5 * pitch_um + 9.0 * cloud_um, cloud_um / 32.0
+    x = np.linspace(-reach, reach, 2 * int(np.ceil(reach / step)) + 1)
+    a = cloud_um * np.sqrt(2.0)
+    seen = (erf((x + 0.5 * pitch_um) / a) - erf((x - 0.5 * pitch_um) / a)) / (2.0 * pitch_um)
+    square, cube = (float(np.sum(seen**power)) * (x[1] - x[0]) for power in (2, 3))
+    root_w0 = np.asarray(sigma48, np.float64) * np.sqrt(wiener_zero(1.0, cloud_um))
+    return np.asarray(cube**2 / square**3 * root_w0 / np.asarray(net, np.float64))
+
+
+def bend(skewness: npt.ArrayLike) -> Floats:
+    """Return s, 0 to 1: with g a standard normal, sqrt(1 - s²) g + s (g² - 1) / sqrt(2) has that skewness.
+
+    Its mean is 0 and its variance 1, exactly, for every s; its skewness sqrt(2) (3 s - s³), at most 2 sqrt(2), beyond
+    which it is held. Where g has the covariance C it has (1 - s²) C + s² C²: at a skewness of 0.66 at most 0.6 % of the
+    variance less than C.
+
+    >>> s = bend(0.66)
+    >>> round(float(np.sqrt(2) * (3 * s - s**3)), 9)
+    0.66
+    """
+    third = np.clip(np.asarray(skewness, np.float64), 0.0, np.sqrt(8.0)) / np.sqrt(8.0)
+    return np.asarray(2.0 * np.sin(np.arcsin(third) / 3.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from safelight.nodes.grain.domain import Coding
 from safelight.nodes.grain.noise import Noise, estimate
-from safelight.nodes.grain.residual import REACH, SIDE, Blocks, autocovariance, broad, cut, measure, spread
-from safelight.nodes.grain.spectrum import pixel_overlaps
+from safelight.nodes.grain.patch import FEWEST
+from safelight.nodes.grain.residual import (
+    REACH,
+    Blocks,
+    autocovariance,
+    broad,
+    cut,
+    measure,
+    piled_up,
+    spread,
+    usable,
+)
 
 Floats = npt.NDArray[np.float64]
 
-FEWEST = 6
-"""Blocks that a figure must rest on."""
 _PER_FRAME = 8192  # blocks of a frame, spread evenly: memory does not grow with the picture
 _GREY = 0.18
 _HALF_STOPS = 16  # from mid-grey to either end of the classes of level
@@ -26,7 +33,6 @@ _CALM = 32  # blocks of a class that are kept at least when the busier ones are 
 _MODE = 20  # blocks of a class whose most frequent energy is trusted over the first guess
 _LEAST, _MOST = 0.2, 6.0  # of the energy first guessed; a held frame has none
 _ALIKE = 1.05  # variance that a temporal figure may have over a spatial one and still be the better founded
-_CLOUDS = np.geomspace(0.15, 2.5, 80)  # sigma of a film's dye clouds over the pixel's edge
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Survey:
     """(C,) blocks behind the autocorrelation."""
     usable: int
     """Blocks that were finite and not clipped."""
+    remarks: tuple[str, ...] = ()
+    """What speaks against the measurement, for a person."""
 
 
 @dataclass
@@ -99,11 +107,11 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
             _collect(found, last[1], None, coding)
 
     noise = estimate(watched(), coding)
-    usable = sum(len(part.level) for part in found[False])
+    count_usable = sum(len(part.level) for part in found[False])
     white = np.zeros((count, REACH + 1, REACH + 1))
     white[:, 0, 0] = 1
-    if noise.silent or usable < FEWEST:
-        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), usable)
+    if noise.silent or count_usable < FEWEST:
+        return Survey([[] for _ in range(count)], white, np.eye(count), np.zeros(count), count_usable, noise.remarks)
     kinds = [_kind(Blocks.join(parts), temporal, noise, coding) for temporal, parts in found.items() if parts]
     correlation = white
     for turn in range(3):  # the spread of blocks' energy follows from the spectrum, which follows from the blocks
@@ -111,7 +119,7 @@ def survey(frames: Iterable[tuple[int, npt.NDArray[np.float32]]], coding: Coding
             _choose(kind, correlation, turn == 0)
         chosen = _better(kinds, correlation)
         correlation, blocks, channels = _shape(kinds, chosen, correlation)
-    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, usable)
+    return Survey(_read(kinds, chosen, correlation), correlation, channels, blocks, count_usable, noise.remarks)
 
 
 def _collect(
@@ -123,34 +131,20 @@ def _collect(
     """Measure the blocks of a frame, and of its difference from the next."""
     a = cut(first)
     every = max(1, -(-len(a) // _PER_FRAME))
-    good, raw, code = _usable(first, a, every, coding)
+    good, raw, code = usable(a[every // 2 :: every], piled_up(first), coding)
     if second is None or second.shape != first.shape:
         if good.any():
-            found[False].append(measure(code[good], raw[good], raw[good].mean((2, 3))))
+            found[False].append(measure(code[good], raw[good], raw[good].mean((2, 3), dtype=np.float64)))
         return
-    good_b, raw_b, code_b = _usable(second, cut(second), every, coding)
+    good_b, raw_b, code_b = usable(cut(second)[every // 2 :: every], piled_up(second), coding)
     good &= good_b
     if not good.any():
         return
     raw, code, raw_b, code_b = raw[good], code[good], raw_b[good], code_b[good]
-    found[False].append(measure(code, raw, raw.mean((2, 3)), code_b))
-    half = 0.5**0.5
-    level = 0.5 * (raw + raw_b).mean((2, 3))
+    found[False].append(measure(code, raw, raw.mean((2, 3), dtype=np.float64), code_b))
+    half = np.float32(0.5**0.5)
+    level = 0.5 * (raw + raw_b).mean((2, 3), dtype=np.float64)
     found[True].append(measure((code_b - code) * half, (raw_b - raw) * half, level, (code + code_b) * half))
-
-
-def _usable(
-    frame: npt.NDArray[np.float32], blocks: npt.NDArray[Any], every: int, coding: Coding
-) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
-    """Return which blocks are finite and not clipped, their plate values, and those in the domain."""
-    raw = blocks[every // 2 :: every].astype(np.float64)
-    finite = np.isfinite(frame).all(0)
-    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(raw).all((1, 2, 3)))
-    if finite.any():
-        for end in (frame[:, finite].min(1), frame[:, finite].max(1)):
-            good = good & np.asarray(((raw == end[None, :, None, None]).sum((2, 3)) <= 1).all(1))
-    raw[~good] = 0
-    return good, raw, coding.encode(raw.swapaxes(0, 1)).swapaxes(0, 1)
 
 
 def _kind(blocks: Blocks, temporal: bool, noise: Noise, coding: Coding) -> _Kind:
@@ -294,27 +288,3 @@ def _read(kinds: list[_Kind], chosen: list[npt.NDArray[np.bool_]], correlation: 
                     )
                 )
     return [sorted(rows, key=lambda row: row.level) for rows in readings]
-
-
-def film_share(correlation: Floats, blocks: float, pitch: float | None) -> tuple[float, float, float]:
-    """Return the share of the variance that is coloured as Gaussian dye clouds are, and the least and most that fit.
-
-    White noise adds to lag 0 alone, so at all other lags the autocorrelation is the film's times its share. Clouds are
-    taken to be 0.15 to 2.5 pixels in sigma; with a pitch, 1.5 to 4.5 µm.
-    """
-    clouds = _CLOUDS if not pitch else np.geomspace(1.5 / pitch, 4.5 / pitch, 80)
-    lags = np.array([(y, x) for y in range(4) for x in range(4) if y or x])
-    seen = correlation[lags[:, 0], lags[:, 1]]
-    # Means over two or four places a pixel; a tenth of a percent for what the model leaves out.
-    per = np.where((lags > 0).all(1), 2.0, 1.0) * max(blocks, 1) * SIDE**2
-    weight = 1 / (2 * np.sum(correlation**2) / per + 1e-6)
-    shares = np.linspace(0, 1, 201)
-    misfit = np.empty((len(clouds), len(shares)))
-    for row, cloud in zip(misfit, clouds, strict=True):
-        line = pixel_overlaps(float(cloud), 1.0, 3)
-        line /= line[0]
-        row[:] = ((seen - shares[:, None] * (line[lags[:, 0]] * line[lags[:, 1]])) ** 2 * weight).sum(1)
-    best = np.unravel_index(int(np.argmin(misfit)), misfit.shape)
-    least = float(misfit[best])
-    fits = (misfit <= least + 4 * max(1.0, least / (len(lags) - 2))).any(0)
-    return float(shares[best[1]]), float(shares[fits].min()), float(shares[fits].max())

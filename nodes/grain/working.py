@@ -9,7 +9,7 @@ import numpy as np
 from safelight.graph.region import Region
 
 BORDER = 8
-TILE, WIDE = 121, 145  # of the kernel `degrain`: columns an item writes, columns it reads
+TILE, WIDE = 122, 162  # of the kernel `degrain`: columns an item writes, columns it reads
 
 
 def work_area(region: Region) -> Region:
@@ -20,10 +20,13 @@ def work_area(region: Region) -> Region:
     return Region.sized(width, height, region.x0 - BORDER, region.y0 - BORDER)
 
 
-def mirror(array: Any, width: int, height: int, xp: Any) -> None:
-    """Fill the border around a picture at (BORDER, BORDER) with its reflection."""
+def mirror(array: Any, width: int, height: int, xp: Any, least: bool = False) -> None:
+    """Fill the border around a picture at (BORDER, BORDER) with its reflection; `least`: no more than BORDER of it.
+
+    What lies beyond that only patches read that no pixel of the picture sees.
+    """
     for axis, size in ((2, width), (1, height)):
-        total = array.shape[axis]
+        total = min(array.shape[axis], size + 2 * BORDER) if least else array.shape[axis]
         source = xp.asarray(np.pad(np.arange(size), (BORDER, total - BORDER - size), mode="symmetric") + BORDER)
         for part in (slice(0, BORDER), slice(BORDER + size, total)):
             if axis == 2:

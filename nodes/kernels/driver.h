@@ -23,6 +23,8 @@
 // Items of many threads that share memory: NAME(k, item) is run by THREADS threads of one block (one call on a CPU, in
 // lanes). A loop over columns is SL_COLUMNS, one over anything else SL_COUNT; between loops that read what others wrote stands SL_SYNC.
 #define SL_COLUMNS(I, COUNT) for (int I = int(threadIdx.x); I < (COUNT); I += int(blockDim.x))
+// The same in rounds that all threads take together, so that SL_SYNC may stand inside; work is for I < COUNT alone.
+#define SL_ROUNDS(I, COUNT) for (int I = int(threadIdx.x); I - int(threadIdx.x) < (COUNT); I += int(blockDim.x))
 #define SL_COUNT(I, COUNT) for (int I = int(threadIdx.x); I < (COUNT); I += int(blockDim.x))
 #define SL_SYNC() __syncthreads()
 #define SL_BLOCK_KERNEL(NAME)                                                        \
@@ -33,6 +35,7 @@
 #else
 
 #define SL_COLUMNS(I, COUNT) for (int I = 0; I < (COUNT); I += sl::LANES)
+#define SL_ROUNDS(I, COUNT) for (int I = 0; I < (COUNT); I += sl::LANES)
 #define SL_COUNT(I, COUNT) for (int I = 0; I < (COUNT); ++I)
 #define SL_SYNC()
 

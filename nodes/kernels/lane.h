@@ -130,6 +130,41 @@ SL_FN int imin(int a, int b) { return a < b ? a : b; }
 SL_FN int imax(int a, int b) { return a > b ? a : b; }
 SL_FN int iclamp(int v, int low, int high) { return imin(imax(v, low), high); }
 
+// 2 * LANES consecutive floats as those at even places and those at odd ones, and back.
+SL_FN void load_pairs(const float* p, F& even, F& odd) {
+#if SL_LANES == 1
+    even = p[0];
+    odd = p[1];
+#else
+    const F a = load_lanes(p), b = load_lanes(p + LANES);
+#if defined(__clang__)
+    for (int i = 0; i < LANES; ++i) {
+        even[i] = 2 * i < LANES ? a[2 * i % LANES] : b[2 * i % LANES];
+        odd[i] = 2 * i < LANES ? a[2 * i % LANES + 1] : b[2 * i % LANES + 1];
+    }
+#else
+    even = __builtin_shuffle(a, b, iota() * 2);
+    odd = __builtin_shuffle(a, b, iota() * 2 + 1);
+#endif
+#endif
+}
+
+SL_FN void join_pairs(F even, F odd, F& first, F& second) {
+#if SL_LANES == 1
+    first = even;
+    second = odd;
+#elif defined(__clang__)
+    for (int i = 0; i < LANES; ++i) {
+        first[i] = i % 2 ? odd[i / 2] : even[i / 2];
+        second[i] = i % 2 ? odd[(LANES + i) / 2] : even[(LANES + i) / 2];
+    }
+#else
+    const I from = (iota() >> 1) + (iota() & 1) * LANES;
+    first = __builtin_shuffle(even, odd, from);
+    second = __builtin_shuffle(even, odd, from + LANES / 2);
+#endif
+}
+
 // Sum over lanes. Exact, hence the same for every width, only while all partial sums are whole numbers under 2^24.
 SL_FN float hsum(F v) {
 #if SL_LANES == 16 && defined(__AVX512F__)

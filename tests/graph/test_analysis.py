@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from safelight.graph.analysis import sidecar_path
+from safelight.graph.device import Device
 from safelight.graph.document import load_document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
+from safelight.graph.image import Clip, Image
+from safelight.graph.node import Inputs, Node, Pictures, Port, Request
+from safelight.graph.params import Params
 from safelight.graph.progress import Step
 from safelight.graph.render import pull, render
 from tests.graph.toys import CALLS, toys
@@ -140,3 +146,78 @@ def test_a_folder_that_cannot_be_written_is_said(shot: Path) -> None:
     notes = Notes()
     render(load(shot), progress=notes)
     assert any("could not be kept" in note for note in notes.notes)
+
+
+class Against(Node):
+    """Takes off each frame how much brighter the shot is than another, which is only looked at."""
+
+    id = "Against"
+    inputs = (Port("input"), Port("other", optional=True))
+
+    def needs(self, params: Params, request: Request) -> Mapping[str, Sequence[Request]]:
+        return {"input": (request,)}
+
+    def wants_analysis(self, params: Params) -> bool:
+        return True
+
+    def analysis_requests(self, params: Params, clips: Mapping[str, Clip]) -> Mapping[str, Sequence[Request]]:
+        return {
+            port: [Request(clip.first, clip.extent), Request(clip.last, clip.extent)] for port, clip in clips.items()
+        }
+
+    def analyse(self, params: Params, images: Pictures, clips: Mapping[str, Clip], device: Device) -> Mapping[str, Any]:
+        means = {port: [float(image.data.mean()) for _, image in images.of(port)] for port in ("input", "other")}
+        again = [(frame, float(image.data.mean())) for frame, image in images]
+        return {"means": means, "again": again}
+
+    def compute(self, params: Params, request: Request, inputs: Inputs, device: Device) -> Image:
+        assert inputs.analysis is not None and "other" not in inputs
+        means = inputs.analysis["means"]
+        step = np.float32(np.mean(means["input"]) - np.mean(means["other"] or [0]))
+        return inputs["input"].with_data(inputs["input"].data - step)
+
+
+SEVERAL = """
+safelight = 1
+[nodes.noise]
+type = "Noise"
+frames = 6
+[nodes.long]
+type = "Noise"
+frames = 9
+seed = 5
+[nodes.against]
+type = "Against"
+inputs = {input = "noise", other = "long"}
+[nodes.out]
+type = "Store"
+input = "against"
+path = "out.%04d.npy"
+"""
+
+
+def test_several_inputs_are_looked_at_and_may_be_looked_at_again(tmp_path: Path) -> None:
+    path = tmp_path / "shot.toml"
+
+    def run(text: str) -> tuple[dict[str, Any], list[str]]:
+        path.write_text(text)
+        registry = toys()
+        registry.add(Against)
+        notes = Notes()
+        render(Graph.from_document(load_document(path), registry), [1], progress=notes)
+        kept = tmp_path / "shot.safelight" / "against.analysis.json"
+        return dict(json.loads(kept.read_text())), notes.notes
+
+    first, _ = run(SEVERAL)
+    found = first["result"]
+    assert len(found["means"]["input"]) == len(found["means"]["other"]) == 2
+    assert [mean for _, mean in found["again"]] == found["means"]["input"] != found["means"]["other"]
+    assert len(first["plate"]) == 3, "both sources, and the size"
+    again, notes = run(SEVERAL)
+    assert again == first and not notes
+    kept = tmp_path / "shot.safelight" / "against.analysis.json"
+    kept.unlink()
+    alone, _ = run(
+        SEVERAL.replace(', other = "long"', "").replace('[nodes.long]\ntype = "Noise"\nframes = 9\nseed = 5\n', "")
+    )
+    assert alone["result"]["means"]["other"] == [] and alone["key"] != first["key"]

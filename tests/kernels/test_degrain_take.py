@@ -59,8 +59,14 @@ def check_sums(given: dict[str, np.ndarray], image: np.ndarray, grain: np.ndarra
     image, grain = np.where(usable, image, 0), np.where(usable, grain, 0)
     expected = plate.astype(np.float64) + (clean.astype(np.float64) - plate) * weight
     np.testing.assert_allclose(image[~none], expected[~none], rtol=1e-6, atol=1e-6 * np.abs(plate).max())
-    close = usable & ~whole & (np.abs(image - plate) < np.abs(plate))
-    np.testing.assert_array_equal((image + grain)[close], plate[close])
+    exact = usable & ~whole & adds_up(plate, image, grain)
+    np.testing.assert_array_equal((image + grain)[exact], plate[exact])
+
+
+def adds_up(plate: np.ndarray, image: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """Tell where two floats can give the plate whatever its last bit: not where both are spaced wider than it."""
+    above = np.ldexp(1.0, np.maximum(np.frexp(plate.astype(np.float64))[1], -125))
+    return (np.abs(image) < above) | (np.abs(grain) < above)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -95,6 +101,61 @@ def test_strengths_against_float64(size: tuple[int, int], tones: tuple[float, fl
             np.testing.assert_array_equal(grain, first[1])
     image, grain = take(given, use_matte=0, strength=strength, tone=tones)
     check_sums(given, image, grain, np.broadcast_to(each, image.shape))
+
+
+def hard_pairs(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """A plate and a clean picture, (3, 64, 100): values for which halves and sums round, vanish or overflow."""
+    rng = np.random.default_rng(3)
+    plate = rng.standard_normal((3, 64, 100))
+    if kind == "any bits":
+        plate = rng.integers(0, 2**32, (3, 64, 100), dtype=np.uint64).astype(np.uint32).view(np.float32)
+        plate = np.where(np.isfinite(plate), plate, np.float32(1))
+    elif kind == "denormal":
+        plate = plate * 1e-40
+    elif kind == "dark film":
+        plate = plate * 1e-3
+        return plate.astype(np.float32), np.full(plate.shape, 2e-4, np.float32)
+    ratio = np.exp2(rng.uniform(-30, 3, plate.shape)) * rng.choice([-1, 1], plate.shape)
+    with np.errstate(over="ignore"):
+        clean = (plate.astype(np.float64) * ratio).astype(np.float32)
+    return plate.astype(np.float32), np.where(np.isfinite(clean), clean, np.float32(2.5e38))
+
+
+@pytest.mark.parametrize("kind", ["any bits", "denormal", "dark film", "ordinary"])
+def test_image_and_grain_add_up_to_the_plate(kind: str) -> None:
+    plate, clean = hard_pairs(kind)
+    first = None
+    for isa in isas():
+        # The mean of plate and clean picture, or with a share so near 1 that it rounds to the latter.
+        for strength in (0.5, 1 - 2**-24):
+            how: dict[str, Any] = {"use_matte": 0, "strength": (strength,) * 3, "isa": isa}
+            with np.errstate(over="ignore"):
+                image, grain = take({"plate": plate, "clean": clean, "matte": plate[:1]}, **how)
+                total = image + grain
+                exact = adds_up(plate, image, grain)
+            assert np.isfinite(image).all() and np.isfinite(grain).all() and exact.mean() > 0.3
+            np.testing.assert_array_equal(total[exact], plate[exact])
+            # The rest is as near as floats of the grain's size are.
+            assert (np.abs(image.astype(np.float64) + grain - plate) <= 0.5 * np.spacing(np.abs(grain)))[~exact].all()
+            # The picture moves by one place, of itself or of the plate, from what was asked for, once rounded itself.
+            target = plate.astype(np.float64) + (clean.astype(np.float64) - plate) * np.float32(strength)
+            large = np.maximum(np.abs(plate), np.abs(target).astype(np.float32))
+            sane = (large < 1e38) & (np.abs(clean) < 1e38)
+            near = 3 * np.spacing(np.maximum(large, np.abs(clean)))
+            assert (np.abs(image - target) <= near)[sane].all()
+        first = image if first is None else first
+        np.testing.assert_array_equal(image, first) if isa != "v2" else None
+
+
+def test_every_half_float_adds_up() -> None:
+    """All finite halves against pictures up to a thousand times as strong."""
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    plate = np.resize(halves[np.isfinite(halves)], (3, 150, 150)).astype(np.float32)
+    ratio = np.random.default_rng(4).uniform(-1000, 1000, plate.shape)
+    image, grain = take(
+        {"plate": plate, "clean": (plate * ratio).astype(np.float32), "matte": plate[:1]}, strength=(0.9, 0.5, 0.1)
+    )
+    np.testing.assert_array_equal(image + grain, plate)
 
 
 def test_a_part_is_the_crop_of_the_whole() -> None:

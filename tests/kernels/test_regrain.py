@@ -9,7 +9,7 @@ from scipy import stats
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
-from safelight.nodes.grain.regrain import Film, film, grain_passes, grain_tiles
+from safelight.nodes.grain.laying import Film, Grain, film, grain_passes, grain_tiles
 from safelight.nodes.grain.spectrum import layer_weights
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels.launch import isas, launch
@@ -65,7 +65,9 @@ def regrain_reference(data, region, stock: Film, strength, seed, frame, correlat
         e = data[c].astype(np.float64)
         sigma = np.interp(e, stock.tables.light_samples, stock.sigma[c])
         net = curve.net(e)
-        made = net + strength * sigma * field * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
+        s = 0.0 if stock.bend is None else np.interp(e, stock.tables.light_samples, stock.bend[c])
+        shape = np.sqrt(1 - s**2) * field + s / np.sqrt(2) * (field**2 - 1)
+        made = net + strength * sigma * shape * np.clip(np.nan_to_num(np.asarray(matte, np.float64), nan=0.0), 0, 1)
         result.append((net, made, np.where(np.isfinite(e), curve.exposure_of_net(made), e)))
     return [np.stack(part) for part in zip(*result, strict=True)]
 
@@ -80,13 +82,14 @@ def picture(height, width, seed=0):
 def run(data, region, stock, *, passes=False, isa=None, threads=2, strength=1.0, seed=5, frame=1001, **more):
     out = np.full_like(data, 7)
     go = grain_passes if passes else grain_tiles
-    go(Device("cpu", threads), Image(data, region), PLANES, out, stock, strength, seed, frame, isa=isa, **more)
+    grain = Grain(stock, strength, seed, frame, **more)
+    go(Device("cpu", threads), Image(data, region), PLANES, out, grain, isa=isa)
     return out
 
 
-@pytest.fixture(scope="module")
-def stock():
-    return film(load_stock("500T"), 6.08, (0, 1, 2))
+@pytest.fixture(scope="module", params=[0.0, 1.0], ids=["symmetric", "skewed"])
+def stock(request):
+    return film(load_stock("500T"), 6.08, (0, 1, 2), request.param)
 
 
 def test_reference_random_numbers_are_philox():
@@ -236,6 +239,32 @@ def test_grain_under_a_matte_equals_the_reference(stock, isa, size):
             for threads in (1, 3):
                 other = run(data, region, stock, isa="scalar", threads=threads, matte=matte, passes=passes)
                 np.testing.assert_array_equal(found, other)
+
+
+@pytest.mark.parametrize("isa", EXACT)
+def test_an_empty_matte_cannot_show(isa):
+    """Tiles are narrowed to where the matte is above 0; the form in passes knows nothing of that."""
+    stock = film(load_stock("500T"), 6.08, PLANES, 1.0)
+    region, rng = Region.sized(1100, 300, -7, 11), np.random.default_rng(3)
+    data = picture(300, 1100)
+    data[0, 20, 600:640], data[1, 250, 3] = np.nan, -0.0
+    for boxes in (
+        [],
+        [(0, 0, 1, 1)],
+        [(239, 511, 242, 514)],
+        [(299, 1099, 300, 1100)],
+        [(10, 30, 200, 31), (230, 700, 260, 900)],
+    ):
+        matte = np.zeros((1, 300, 1100), np.float32)
+        for y0, x0, y1, x1 in boxes:
+            matte[0, y0:y1, x0:x1] = rng.uniform(0.1, 1, (y1 - y0, x1 - x0))
+        matte[0, 150, 400] = rng.choice([np.nan, -1.0])
+        weights = Image(matte, region, ("A",))
+        want = run(data, region, stock, isa="scalar", matte=weights, passes=True)
+        for threads in (1, 3):
+            np.testing.assert_array_equal(run(data, region, stock, isa=isa, matte=weights, threads=threads), want)
+        none = np.broadcast_to(~(matte > 0), data.shape)
+        np.testing.assert_array_equal(want.view(np.uint32)[none], data.view(np.uint32)[none])
 
 
 @pytest.mark.parametrize("half", [1, 2, 3, 4, 5, 6, 7, 8, 31, 64])

@@ -24,6 +24,10 @@ def compare(
     colourspace: Annotated[
         str, typer.Option("--colourspace", help="Colour space of both, where the files do not say it.")
     ] = "auto",
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FOLDER", help="Also write a page for looking at both: FOLDER/index.html."),
+    ] = None,
     device: DeviceName = "auto",
     threads: Threads = None,
     memory: Memory = None,
@@ -46,6 +50,7 @@ def compare(
       safelight compare truth.####.exr degrained.####.exr
       safelight compare scan/ restored/ --frames 1001-1024 --json
       safelight compare before.exr after.exr --peak 10
+      safelight compare scan/ degrained/ --page look      crops at 200 %, a slider, the difference
     """
     import math
 
@@ -94,13 +99,20 @@ def compare(
                 rows.append(pair.as_data())
             else:
                 table.add(pair)
+    shown_on = None
+    if page is not None:
+        from safelight.host_adapters.cli.look import write_page
+
+        shown_on = write_page(page, graph, frames_a, frames_b, totals.as_data(), f"{a.name} and {b.name}")
     false = _false_record(totals, b)
     if table is None:
-        body = {"a": a, "b": b, "peak": peak, "notes": notes, "all": totals.as_data(), "frames": rows}
+        found = {"a": a, "b": b, "peak": peak, "notes": notes, "all": totals.as_data(), "frames": rows}
         failed = {} if false is None else {"exit": 1, "error": error_data(false)}
-        put_json({"ok": false is None, **failed, **body})
+        put_json({"ok": false is None, **failed, **found} | ({"page": shown_on} if shown_on is not None else {}))
     else:
         table.show(totals)
+    if shown_on is not None:
+        say(f"look at {shown_on}")
     if false is not None:
         raise typer.Exit(report(false))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +12,12 @@ import OpenImageIO
 import pytest
 from PIL import Image
 
+from safelight.graph.device import Device
+from safelight.graph.errors import GraphError
+from safelight.host_adapters.cli.film_grain_export import Export
+from safelight.host_adapters.cli.grain_page import page
 from safelight.host_adapters.cli.grain_plot import SIZE, draw, ticks
+from safelight.nodes.grain.film_grain_table import FOREVER, parse_table
 from safelight.nodes.grain.profile import load_profile
 from tests.host_adapters.cli.conftest import Safelight
 
@@ -74,16 +81,52 @@ def test_a_clean_plate_says_so(safelight: Safelight, scan: Path) -> None:
     assert "no grain found" in done.stdout and (scan / "c.png").is_file()
 
 
+def test_html_page(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "a/f.####.exr", "--plot", "p.html", "--profile", "p.json", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    html = (scan / "p.html").read_text(encoding="utf-8")
+    assert "http" not in html and "<script" not in html and html.count("<img") == 1
+    start = html.index("base64,") + 7
+    with Image.open(io.BytesIO(base64.b64decode(html[start : html.index('"', start)]))) as picture:
+        assert picture.size == SIZE
+    profile = load_profile(scan / "p.json")
+    assert html.count("<tr") == 3 + sum(len(channel.curve) for channel in profile.channels.values()) + 2 * 3
+    for text in ("Grain of f.####.exr", "3 frames of 256 × 160", "of the noise is film grain", "cycles/pixel", "±"):
+        assert text in html
+
+
+def test_a_page_says_what_speaks_against_it(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "a/f.####.exr", "--profile", "p.json", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    profile = load_profile(scan / "p.json")
+    doubted = profile.model_copy(update={"note": "grain: 1 < 2. Careful: a codec. Careful: clipped " + 300 * "x"})
+    html = page(doubted, "a & b")
+    assert "Grain of a &amp; b" in html and "<p>grain: 1 &lt; 2</p>" in html
+    assert html.count('<p class="careful">') == 2 and "Careful: a codec." in html
+    assert draw(doubted, "long").getpixel((40, 0)) == (38, 38, 38)
+    assert np.any(np.all(np.asarray(draw(doubted, "long"))[64:86] == (232, 192, 122), axis=-1))
+
+
+def test_a_page_without_grain(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--plot", "c.HTML", cwd=scan)
+    assert done.returncode == 0, done.stderr
+    html = (scan / "c.HTML").read_text(encoding="utf-8")
+    assert "no grain found" in html and "<table" not in html and "one frame of 256 × 160" in html
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["none.####.exr"], "none"),
         (["a/f.####.exr", "--plot", "no/p.png"], "the folder is not there"),
-        (["a/f.####.exr", "--plot", "p.jpg"], "no PNG"),
+        (["a/f.####.exr", "--plot", "p.jpg"], "is no PNG and no HTML"),
         (["a/f.####.exr", "--profile", "no/p.json"], "the folder is not there"),
         (["a/f.####.exr", "--patch", "1,2,x,4"], "no area"),
         (["a/f.####.exr", "--patch", "0,0,999,99"], "does not lie in the picture"),
         (["a/f.####.exr", "--stock", "501T"], "no film stock"),
+        (["a/f.####.exr", "--film-grain-table", "g.tbl", "--delivery", "sRGBB"], "no colour space 'sRGBB'"),
+        (["a/f.####.exr", "--delivery-width", "100"], "Name one: --film-grain-table"),
+        (["p.json", "--pitch", "6"], "a saved profile is not measured again"),
     ],
 )
 def test_wrong_use_is_one_line(safelight: Safelight, scan: Path, arguments: list[str], says: str) -> None:
@@ -103,3 +146,40 @@ def test_the_plot_of_nothing_is_drawn(safelight: Safelight, scan: Path) -> None:
     done = safelight("analyse", "clean/f.0001.exr", "--profile", "c.json", cwd=scan)
     assert done.returncode == 0, done.stderr
     assert draw(load_profile(scan / "c.json"), "clean").size == SIZE
+
+
+def test_film_grain_table(safelight: Safelight, scan: Path) -> None:
+    done = safelight(
+        "analyse", "a/f.####.exr", "--json", "--film-grain-table", "g.tbl", "--profile", "p.json", cwd=scan
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)["film_grain_table"]
+    (segment,) = parse_table((scan / "g.tbl").read_text())
+    assert (segment.start, segment.end, segment.apply) == (0, FOREVER, True)
+    assert segment.grain is not None and segment.grain.model_dump(mode="json") == made["parameters"]
+    # White noise of 4 %: no autoregression, and 4 % of light is 4 % over 2.4 of sRGB's code near mid-grey.
+    assert segment.grain.ar_coeff_lag == 0 or max(map(abs, segment.grain.ar_y)) < 4
+    sigma = dict(zip(made["luma"], made["sigma"]["Y"], strict=True))
+    grey = 16 + 219 * (1.055 * 0.18 ** (1 / 2.4) - 0.055)
+    slope = 219 * 1.055 / 2.4 * 0.18 ** (1 / 2.4)
+    of_three = (0.2126**2 + 0.7152**2 + 0.0722**2) ** 0.5
+    assert sigma[round(grey)] == pytest.approx(0.04 * slope * of_three, rel=0.15)
+    done = safelight(
+        "analyse", "p.json", "--film-grain-table", "h.tbl", "--delivery", "Rec.1886 Rec.709 - Display",
+        "--delivery-width", 128, cwd=scan,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "film-grain table for Rec.1886 Rec.709 - Display, bt709" in done.stdout
+    assert "note: the plate was measured from luma" in done.stdout and "wrote h.tbl" in done.stderr
+    assert parse_table((scan / "h.tbl").read_text())[0].grain != segment.grain
+
+
+def test_a_matrix_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"'bt708' is no matrix of a delivery.*Did you mean 'bt709'"):
+        Export(tmp_path / "g.tbl", "", "bt708", 0, Device("cpu", 1))
+
+
+def test_no_grain_is_no_table(safelight: Safelight, scan: Path) -> None:
+    done = safelight("analyse", "clean/f.0001.exr", "--film-grain-table", "c.tbl", cwd=scan)
+    assert done.returncode == 2 and "there is nothing to put into a film-grain table" in done.stderr
+    assert not (scan / "c.tbl").exists()

@@ -51,7 +51,8 @@ def test_figures_make_sense(made: tuple[Path, dict]) -> None:
     # Some hundred discs a layer: the reading's own chance is under a tenth.
     assert all(0.85 < ratio < 1.15 for ratio in coarse["reading_over_table"])
     assert all(ratio < 0.8 for ratio in left["reading_over_table"])
-    assert all(0.8 < ratio < 1.2 for ratio in added["reading_over_table"])
+    # A difference of two such readings: the green one's own chance is 8 %.
+    assert all(0.75 < ratio < 1.25 for ratio in added["reading_over_table"])
     assert all(a <= b for a, b in zip(added["reading_over_table"], fine["reading_over_table"], strict=True))
     assert json.loads((folder / "figures.json").read_text())["steps"] == report["steps"]
 

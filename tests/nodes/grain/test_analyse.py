@@ -15,6 +15,7 @@ from safelight.graph.errors import GraphError, SafelightError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Request, Settings
+from safelight.graph.progress import Silent
 from safelight.graph.region import Region
 from safelight.graph.render import pull
 from safelight.nodes.grain.analyse import GrainAnalyse, GrainAnalyseParams
@@ -24,6 +25,16 @@ from safelight.nodes.grain.spectrum import pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
 
 TWO = Device("cpu", 2)
+
+
+class Heard(Silent):
+    """Keeps what a person is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 def analysed(frames: np.ndarray, **settings: Any) -> Profile:
@@ -230,14 +241,21 @@ type = "GrainAnalyse"
 input = "film"
 profile = "film.json"
 """
-    graph = Graph.from_document(Document.parse(text, tmp_path))
-    given = [image.data for _, image in pull(graph, "film", device=TWO)]
-    handed = [image.data for _, image in pull(graph, "grain", device=TWO)]
+
+    def made() -> Graph:
+        return Graph.from_document(Document.parse(text, tmp_path, tmp_path / "g.toml"))
+
+    graph, heard = made(), Heard()
+    given = [image.data for _, image in pull(graph, "film", device=TWO, progress=heard)]
+    handed = [image.data for _, image in pull(graph, "grain", device=TWO, progress=heard)]
     assert all(np.array_equal(a, b) for a, b in zip(given, handed, strict=True))
     profile = load_profile(tmp_path / "film.json")
     assert profile.grain and profile.plate.frames == [1001, 1002, 1003] and profile.plate.width == 320
-    node, params = GrainAnalyse(), graph.params["grain"]
-    there = node.analysis_params(params)
+    assert GrainAnalyse().identity(graph.params["grain"], Request(1001, Region.sized(2, 2))) == "input"
+    # Later renders take what was kept, but where the profile has gone.
+    list(pull(made(), "grain", frames=[1001], device=TWO, progress=heard))
+    assert len(heard.notes) == 1 and "grain: sigma" in heard.notes[0]
     (tmp_path / "film.json").unlink()
-    assert node.analysis_params(params) != there
-    assert node.identity(params, Request(1001, Region.sized(2, 2))) == "input"
+    list(pull(made(), "grain", frames=[1001], device=TWO, progress=heard))
+    assert "a file of its analysis has gone, so the shot is analysed again" in heard.notes[1]
+    assert load_profile(tmp_path / "film.json") == profile

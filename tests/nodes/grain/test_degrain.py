@@ -230,6 +230,9 @@ def test_everything_stays_on_the_device(shot: tuple[np.ndarray, np.ndarray], mon
         "motion_search",
         "motion_compensate",
         "degrain",
+        "degrain_reduce",
+        "degrain_mend",
+        "degrain_finish",
     }
     for here, there in zip(want, made, strict=True):
         np.testing.assert_array_equal(device.download(there).data, here.data)

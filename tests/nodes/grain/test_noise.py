@@ -101,6 +101,7 @@ def test_domains_are_odd_and_invertible() -> None:
     for code in (coding("log"), coding("linear"), coding("density", stock.curves[:1])):
         np.testing.assert_allclose(code.decode(code.encode(v)), v, rtol=2e-6, atol=1e-12)
         np.testing.assert_array_equal(code.encode(-v), -code.encode(v))
+        np.testing.assert_allclose(code.encode_single(v.astype(np.float32)), code.encode(v), rtol=1e-6, atol=1e-6)
 
 
 def test_noise_of_a_stock_is_what_the_data_say() -> None:

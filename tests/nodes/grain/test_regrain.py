@@ -13,7 +13,8 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.graph.render import pull
-from safelight.nodes.grain.regrain import TILE, Regrain, RegrainParams, film, film_layers, pitch_of
+from safelight.nodes.grain.laying import TILE, film
+from safelight.nodes.grain.regrain import Regrain, RegrainParams, film_layers, pitch_of
 from safelight.nodes.grain.spectrum import pixel_correlation, pixel_ratio, spectrum_1d
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.kernels import cuda

@@ -9,25 +9,38 @@ from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
-from safelight.nodes.grain.regrain import Regrain, RegrainParams, film
-from safelight.nodes.grain.stock import load_stock
+from safelight.nodes.grain.laying import film
+from safelight.nodes.grain.regrain import Regrain, RegrainParams
+from safelight.nodes.grain.stock import load_stock, pushed
 from safelight.nodes.kernels.launch import isas
 
 CASES = {
     "500T at 4K": (
         {"stock": "500T", "pitch": 6.08},
         ("R", "G", "B"),
+        "7a710258469472b8",
+        "5b959dad660a0a97",
+    ),
+    "500T at 4K, symmetric: version 1": (
+        {"stock": "500T", "pitch": 6.08, "skew": 0},
+        ("R", "G", "B"),
         "a0915bb2321f1212",
         "5dc4af401c9826fa",
     ),
-    "250D at 2K, stronger": (
-        {"stock": "250D", "pitch": 12.15, "strength": 1.7, "seed": 4000000000},
+    "250D at 2K, stronger, symmetric: version 1": (
+        {"stock": "250D", "pitch": 12.15, "strength": 1.7, "skew": 0, "seed": 4000000000},
         ("A", "B", "G", "R"),
         "2486afe6ba0e70d7",
         "a36b474a0c773ad6",
     ),
-    "50D at 6K, luminance": (
-        {"stock": "50D", "pitch": 4.05, "seed": 9},
+    "50D at 6K, luminance, pushed": (
+        {"stock": "50D", "pitch": 4.05, "seed": 9, "push": 1},
+        ("Y", "Z"),
+        "2e587215da15a224",
+        "df9aae9ab65539bb",
+    ),
+    "50D at 6K, luminance, symmetric: version 1": (
+        {"stock": "50D", "pitch": 4.05, "skew": 0, "seed": 9},
         ("Y", "Z"),
         "acc177d49da5be6d",
         "0102d76ded2cc028",
@@ -50,8 +63,10 @@ def picture(channels):
 
 def tables(params, channels):
     layers = (1,) if "Y" in channels else (0, 1, 2)
-    made = film(load_stock(params["stock"]), params["pitch"], layers)
-    return digest(made.taps, params.get("strength", 1.0) * made.sigma, made.tables.forward, made.tables.inverse)
+    stock = pushed(load_stock(params["stock"]), params.get("push", 0.0))
+    made = film(stock, params["pitch"], layers, params.get("skew", 1.0))
+    bends = [] if made.bend is None else [made.bend]
+    return digest(made.taps, params.get("strength", 1.0) * made.sigma, made.tables.forward, made.tables.inverse, *bends)
 
 
 def grained(params, channels):

@@ -1,0 +1,245 @@
+"""How far a frame departs from its neighbours, moved to match: the measurements that damage is found by.
+
+Frames are searched with `motion.blocks`; the kernels `dirt_blocks` and `dirt_depart` say what is measured of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.image import Image, colour_planes
+from safelight.graph.region import Region
+from safelight.nodes.grain.domain import CODE, TOE
+from safelight.nodes.grain.noise import Noise
+from safelight.nodes.grain.working import BORDER, filled, mirror, work_area
+from safelight.nodes.kernels.launch import launch
+from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
+
+SEARCH_SCALE = 200.0
+BLOCK = 16
+LEAST_SIGMA = 0.03
+"""Stops: what differs by less than this is never called different."""
+SUSPECT = 5.0
+LOST = 1.25  # of the noise: power of a difference beyond which it is what motion left
+RUINED = 6.0  # the same in both neighbours: more than a third of the block departs
+SMOOTH = 0.04
+
+PLANES = (
+    "grey_seed",
+    "grey",
+    "colour_seed",
+    "colour",
+    "record",
+    "before",
+    "after",
+    "apart",
+    "grey_stops",
+    "colour_stops",
+    "steady",
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame, ready: planes in stops (grey and two colour differences, orthonormal, or Y alone) and a pyramid."""
+
+    region: Region
+    planes: Any
+    pyramid: Pyramid
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return int(self.planes.nbytes) + self.pyramid.nbytes
+
+
+def prepare(image: Image, device: Device) -> Frame:
+    """Encode one frame: stops above a toe of 0.01, without holes, mirrored beyond its edges."""
+    found = colour_planes(image.channels)
+    use = found if len(found) == 3 else found[:1]
+    region, xp = image.region, device.xp
+    work = work_area(region)
+    source = filled(image.data[list(use)], xp)
+    planes = xp.empty((len(use), work.height, work.width), dtype=np.float32)
+    luma = xp.empty((1, work.height, work.width), dtype=np.float32)
+    launch(
+        device,
+        "degrain_encode",
+        region,
+        plate=(source, region),
+        out=(planes, work),
+        luma=(luma, work),
+        curve=(np.zeros((1, 2)), (0.0, 1.0)),
+        planes=len(use),
+        domain=CODE["log"],
+        per_toe=1 / TOE,
+        search_scale=SEARCH_SCALE,
+    )
+    mirror(planes, region.width, region.height, xp)
+    mirror(luma, region.width, region.height, xp)
+    return Frame(region, planes, pyramid(luma, device, reach=48))
+
+
+def gains(noise: Noise) -> tuple[np.ndarray, np.ndarray]:
+    """Return each plane's variance, pixel by pixel and after 3 × 3 binomial smoothing, against white noise."""
+    pass_ = ((1 + np.cos(np.pi * np.arange(8) / 8)) / 2) ** 2
+    smooth = (noise.spectrum * np.outer(pass_, pass_)).mean((1, 2))
+    return noise.spectrum.mean((1, 2)), smooth
+
+
+@dataclass(frozen=True)
+class Departure:
+    """What `measure` found, on the host."""
+
+    fields: Mapping[str, Any]
+    """One plane (H, W) for each of `PLANES`, over the frame's region."""
+    vectors: Any
+    """(2, 2, rows, columns): of the two neighbours' 8 × 8 blocks, dx and dy in pixels."""
+    lost: float
+    """Share of the frame that matches neither neighbour."""
+    one_sided: bool
+    """Whether both neighbours lie on one side in time."""
+
+    def beyond(self, boxes: Any, width: int, height: int) -> Any:
+        """Tell which boxes (n, 4) a neighbour does not show: by their own motion or the frame's they lie outside it."""
+        found = np.zeros(len(boxes), bool)
+        x = np.clip(((boxes[:, 0] + boxes[:, 2]) // 2 + BORDER) // 8, 0, self.vectors.shape[3] - 1)
+        y = np.clip(((boxes[:, 1] + boxes[:, 3]) // 2 + BORDER) // 8, 0, self.vectors.shape[2] - 1)
+        local = list(self.vectors[:, :, y, x])
+        for dx, dy in [*local, *np.percentile(self.vectors, (25, 75), axis=(2, 3)).reshape(-1, 2)]:
+            found |= (boxes[:, 0] + dx < -0.5) | (boxes[:, 2] + dx > width + 0.5)
+            found |= (boxes[:, 1] + dy < -0.5) | (boxes[:, 3] + dy > height + 0.5)
+        return found
+
+
+def chosen(others: Iterable[int]) -> list[int]:
+    """Return the neighbours that are used, by distance in frames: both sides, two on each where there are; else the
+    two nearest of one side.
+
+    >>> chosen([-2, -1, 1, 2]), chosen([-1, 1, 2]), chosen([1, 2]), chosen([-1])
+    ([-1, 1, -2, 2], [-1, 1], [1, 2], [])
+    """
+    there = set(others)
+    if {-1, 1} <= there:
+        return [-1, 1, -2, 2] if {-2, 2} <= there else [-1, 1]
+    return next(([side, 2 * side] for side in (1, -1) if {side, 2 * side} <= there), [])
+
+
+def measure(
+    here: Frame,
+    others: Mapping[int, Frame],
+    noise: Noise,
+    device: Device,
+    *,
+    force: bool = False,
+    isa: str | None = None,
+) -> Departure:
+    """Measure one frame against those around it.
+
+    Parameters
+    ----------
+    others:
+        By distance in frames, as `chosen` names them.
+    noise:
+        In stops, for each channel.
+    force:
+        Damp nothing where the frame matches neither neighbour.
+    """
+    xp = device.xp
+    offsets = chosen(others)
+    n = here.planes.shape[0]
+    work = work_area(here.region)
+    sigma = np.maximum(noise.sigma, LEAST_SIGMA)
+    whole, smooth = gains(noise)
+    typical = float(np.sqrt(np.median(sigma**2)))
+    steps = []
+    steady = xp.empty((len(offsets), work.height, work.width), dtype=np.float32)
+    moved = xp.empty((n * len(offsets), work.height, work.width), dtype=np.float32)
+    for i, offset in enumerate(offsets):
+        other = others[offset]
+        vectors = quarter(
+            search(here.pyramid, other.pyramid, device, noise=typical * SEARCH_SCALE, smoothness=SMOOTH, isa=isa),
+            device,
+        )
+        compensate(other.planes, vectors, device, out=moved[n * i : n * (i + 1)], isa=isa)
+        steps.append(_host(vectors))
+        smooth_vectors = np.rint(ndimage.median_filter(steps[-1], (1, 5, 5), mode="nearest"))
+        compensate(other.planes[:1], xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
+    inner = here.region
+    per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
+    blocks = Region.sized(-(-inner.width // BLOCK), -(-inner.height // BLOCK))
+    sums = xp.empty((2 * n * len(offsets), blocks.height, blocks.width), dtype=np.float32)
+    padded = tuple(float(v) for v in np.pad(per, (0, 3 - n), constant_values=1.0))
+    core = (
+        slice(None),
+        slice(BORDER, BORDER + max(BLOCK, inner.height)),
+        slice(BORDER, BORDER + max(BLOCK, inner.width)),
+    )
+    size = Region.sized(max(BLOCK, inner.width), max(BLOCK, inner.height))
+    launch(
+        device,
+        "dirt_blocks",
+        blocks,
+        isa=isa,
+        centre=(here.planes[core], size),
+        others=(moved[core], size),
+        out=(sums, blocks),
+        planes=n,
+        count=len(offsets),
+        per_sigma=padded,
+    )
+    found = _host(sums).reshape(len(offsets), n, 2, blocks.height, blocks.width)
+    match = _match(found, per, force)
+    power = found[:2, 0, 1].min(0) / (256 * BLOCK * BLOCK)
+    out = xp.empty((len(PLANES), inner.height, inner.width), dtype=np.float32)
+    launch(
+        device,
+        "dirt_depart",
+        inner,
+        reach=1,
+        isa=isa,
+        centre=(here.planes, work),
+        others=(moved, work),
+        steady=(steady, work),
+        match=(xp.asarray(match), blocks),
+        out=(out, inner),
+        variance=(sigma**2, (noise.low, noise.high)),
+        planes=n,
+        beyond=len(offsets) == 4,
+        whole=tuple(np.resize(whole, 3)),
+        smooth=tuple(np.resize(smooth, 3)),
+        floor=LEAST_SIGMA**2,
+        suspect=SUSPECT,
+        left=inner.x0,
+        top=inner.y0,
+    )
+    return Departure(
+        dict(zip(PLANES, _host(out), strict=True)),
+        np.stack(steps[:2]) / 4,
+        float((power > RUINED).mean()),
+        offsets[0] != -offsets[1],
+    )
+
+
+def _host(array: Any) -> Any:
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def _match(sums: Any, per: np.ndarray, force: bool) -> Any:
+    """Return bias of each plane and the variance motion left, for each neighbour: medians over 5 × 5 blocks."""
+    count = BLOCK * BLOCK
+    rows = []
+    for one in sums.astype(np.float64):
+        bias = one[:, 0] / (16 * count) / per[:, None, None]
+        left = np.maximum(one[:, 1] / (256 * count) - LOST, 0) * (not force) / per[:, None, None] ** 2
+        grey = left[0]
+        colour = left[1:].max(0) if len(left) > 1 else np.zeros_like(grey)
+        rows += [ndimage.median_filter(b, 7, mode="nearest") for b in bias]
+        rows += [ndimage.median_filter(p, 5, mode="nearest") for p in (grey, colour)]
+    return np.asarray(rows, np.float32)

@@ -1,0 +1,230 @@
+"""What dirt is found by, against float64: block sums and departures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safelight.graph.device import Device
+from safelight.graph.region import Region
+from safelight.nodes.kernels.launch import isas, launch
+
+STEPS = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+# Grey; each record less the mean of the others, at unit length, from (grey, red - blue, green against both).
+FEATURES = np.array([[1, 0, 0], [0, 0.75**0.5, 0.5], [0, 0, -1], [0, -(0.75**0.5), 0.5]])
+
+
+def frames(size: tuple[int, int], planes: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A frame and its neighbours, with spots in the frame and in some of the neighbours."""
+    rng = np.random.default_rng([seed, planes, count, *size])
+    base = rng.normal(0, 0.4, (planes, *size)) + 3
+    others = base[None] + rng.normal(0, 0.1, (count, planes, *size))
+    centre = base + rng.normal(0, 0.1, base.shape)
+    for picture in (centre, *others[: 1 + count // 2]):
+        y, x = (int(rng.integers(0, n)) for n in size)
+        picture[:, y : y + 3, x : x + 4] += rng.choice([-1.5, 1.5])
+    return centre.astype(np.float32), others.astype(np.float32)
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def blocks(centre: np.ndarray, others: np.ndarray, **how: Any) -> np.ndarray:
+    planes, height, width = centre.shape
+    count = len(others)
+    grid = Region.sized(-(-width // 16), -(-height // 16))
+    out = np.full((2 * planes * count, grid.height, grid.width), 9, np.float32)
+    region = Region.sized(width, height)
+    launch(
+        Device("cpu", how.get("threads", 2)),
+        "dirt_blocks",
+        how.get("part", grid),
+        isa=how.get("isa"),
+        centre=(centre, region),
+        others=(others.reshape(-1, height, width), region),
+        out=(out, grid),
+        planes=planes,
+        count=count,
+        per_sigma=(5.0, 4.0, 3.0),
+    )
+    return out
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 53), (40, 33)])
+@pytest.mark.parametrize("planes", [1, 3])
+def test_block_sums(size: tuple[int, int], planes: int) -> None:
+    centre, others = frames(size, planes, 2)
+    others[0, 0, 3, 5] += 1e30
+    out = blocks(centre, others)
+    step = np.floor(np.clip((centre - others) * 16 * np.array([5, 4, 3])[:planes, None, None], -64, 64) + 0.5)
+    for by in range(out.shape[1]):
+        for bx in range(out.shape[2]):
+            y, x = min(16 * by, size[0] - 16), min(16 * bx, size[1] - 16)
+            own = step[:, :, y : y + 16, x : x + 16].astype(np.float64)
+            expected = np.stack([own.sum((2, 3)), (own**2).sum((2, 3))], 2).ravel()
+            # A difference on the border between two steps may be rounded to either.
+            np.testing.assert_allclose(out[:, by, bx], expected, atol=70)
+    for isa in isas():
+        for threads in (1, 3):
+            np.testing.assert_array_equal(blocks(centre, others, isa=isa, threads=threads), out)
+    part = Region(0, 0, 1, 1)
+    np.testing.assert_array_equal(blocks(centre, others, part=part)[:, :1, :1], out[:, :1, :1])
+
+
+# --- departures ------------------------------------------------------------------------------------------------------
+
+WHOLE, SMOOTH, FLOOR, SUSPECT = (1.1, 0.9, 1.3), (0.2, 0.25, 0.3), 0.001, 5.0
+SIGMA2 = np.linspace(0.005, 0.03, 48).reshape(3, 16)
+
+
+def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.ndarray:
+    """Return the eleven planes in float64, window by window."""
+    planes, height, width = centre.shape
+    beyond, steady = len(others) == 4, others[:, 0, ::-1]
+    features = FEATURES if planes == 3 else np.ones((1, 1))
+    block_y, block_x = np.arange(height) // 16, np.arange(width) // 16
+
+    def windows(picture: np.ndarray) -> np.ndarray:
+        wide = np.pad(picture, ((0, 0), (1, 1), (1, 1)), mode="edge").astype(np.float64)
+        return np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(1, 2))
+
+    def look(picture: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        seen = np.einsum("fc,cyxji->fyxji", features, windows(picture))
+        shift = 0 if bias is None else np.einsum("fc,cyx->fyx", features, bias)
+        return (seen * STEPS).sum((3, 4)) + shift, seen.min((3, 4)) + shift, seen.max((3, 4)) + shift
+
+    def both(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(a * b > 0, np.sign(a) * np.minimum(np.abs(a), np.abs(b)), 0)
+
+    each = match.reshape(len(others), planes + 2, *match.shape[1:])[:, :, block_y][..., block_x].astype(np.float64)
+    seen = [look(o, m[:planes]) for o, m in zip(others, each, strict=True)]
+    here = look(centre, None)
+    level = (others[0].astype(np.float64) + others[1]) / 2
+    if planes == 3:
+        turn = np.array([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]])
+        level = np.einsum("ij,iyx->jyx", turn, level)
+    at = np.linspace(-1, 6, 16)
+    var = [np.interp(plane, at, row) for plane, row in zip(level, SIGMA2, strict=False)]
+    out = np.zeros((11, height, width))
+    for f in range(len(features)):
+        if f == 0:
+            white = np.mean(var, axis=0)
+        else:
+            rest = [var[c] for c in range(3) if c != f - 1]
+            white = (var[f - 1] + (rest[0] + rest[1]) / 4) * 2 / 3
+        white = np.maximum(white, FLOOR)
+        whole = WHOLE[0] if f == 0 else (WHOLE[1] + WHOLE[2]) / 2
+        noise = white * 2 * (SMOOTH[0] if f == 0 else (SMOOTH[1] + SMOOTH[2]) / 2)
+        left = [m[planes + (f > 0)] for m in each]
+        parts = [[part[f] for part in one] for one in seen]
+        mean = [one[0] for one in parts]
+        before, after, excess = parts[0], parts[1], np.maximum(left[0], left[1])
+        if beyond:
+            bad = np.abs(both(mean[0] - mean[1], mean[0] - mean[2])) > SUSPECT * np.sqrt(noise)
+            worse = np.abs(both(mean[1] - mean[0], mean[1] - mean[3])) > SUSPECT * np.sqrt(noise)
+            before = [np.where(bad, two, one) for one, two in zip(parts[0], parts[2], strict=True)]
+            after = [np.where(worse, two, one) for one, two in zip(parts[1], parts[3], strict=True)]
+            excess = np.maximum(np.where(bad, left[2], left[0]), np.where(worse, left[3], left[1]))
+        per = 1 / np.sqrt(noise + excess)
+        x = here[0][f]
+        support = both(x - before[0], x - after[0]) * per
+        lift = np.sqrt(white * whole) * 1.2
+        top = np.maximum(np.maximum(before[2], after[2]) - lift, np.maximum(before[0], after[0]))
+        bottom = np.minimum(np.minimum(before[1], after[1]) + lift, np.minimum(before[0], after[0]))
+        seed = (np.maximum(x - top, 0) + np.minimum(x - bottom, 0)) * per
+        middle = x - (before[0] + after[0]) / 2
+        if f == 0:
+            out[0], out[1], out[8] = seed, support, middle
+            out[7] = np.abs(before[0] - after[0]) / np.sqrt(noise)
+            still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + m[0] for s, m in zip(steady, each, strict=True)]
+            far = still[2:] if beyond else still[::-1]
+            pairs = ((0, 1), (2, 1), (0, 3)) if beyond else ((0, 1),)
+            ways = np.stack([both(x - still[i], x - still[j]) for i, j in pairs])
+            out[10] = np.take_along_axis(ways, np.abs(ways).argmax(0)[None], 0)[0] * per
+            out[5] = both(still[0] - far[0], still[0] - x) * per
+            out[6] = both(still[1] - far[1], still[1] - x) * per
+        else:
+            more = np.abs(support) > np.abs(out[3])
+            for plane, value in ((2, seed), (3, support), (4, np.full_like(x, f - 1)), (9, middle)):
+                out[plane] = np.where(more, value, out[plane])
+    return out
+
+
+def depart(centre: np.ndarray, others: np.ndarray, match: np.ndarray, part: Region | None = None, **how: Any) -> Any:
+    planes, height, width = centre.shape
+    region = Region.sized(width, height, -3, 5)
+    out = np.full((11, height, width), 9, np.float32)
+    launch(
+        Device("cpu", how.get("threads", 2)),
+        "dirt_depart",
+        part or region,
+        reach=1,
+        isa=how.get("isa"),
+        centre=(centre, region),
+        others=(others.reshape(-1, height, width), region),
+        steady=(np.ascontiguousarray(others[:, 0, ::-1]), region),
+        match=(match, Region.sized(match.shape[2], match.shape[1])),
+        out=(out, region),
+        variance=(SIGMA2[: 3 if planes == 3 else 1], (-1.0, 6.0)),
+        planes=planes,
+        beyond=len(others) == 4,
+        whole=WHOLE,
+        smooth=SMOOTH,
+        floor=FLOOR,
+        suspect=SUSPECT,
+        left=region.x0,
+        top=region.y0,
+    )
+    return out
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 19), (7, 5), (37, 67)])
+@pytest.mark.parametrize("planes", [1, 3])
+@pytest.mark.parametrize("count", [2, 4])
+def test_departures(size: tuple[int, int], planes: int, count: int) -> None:
+    centre, others = frames(size, planes, count)
+    rng = np.random.default_rng(5)
+    rows, columns = -(-size[0] // 16), -(-size[1] // 16)
+    match = rng.normal(0, 0.05, (count, planes + 2, rows, columns))
+    match[:, planes:] = match[:, planes:] ** 2
+    match = match.reshape(-1, rows, columns).astype(np.float32)
+    expected = reference(centre, others, match)
+    first = None
+    for isa in isas():
+        out = depart(centre, others, match, isa=isa)
+        np.testing.assert_array_equal(depart(centre, others, match, isa=isa, threads=3), out)
+        # Where two records or two neighbours are equally far, rounding chooses.
+        off = ~np.isclose(out, expected, rtol=1e-3, atol=2e-3)
+        assert off.mean() < 0.003
+        if isa != "v2":
+            first = out if first is None else first
+            np.testing.assert_array_equal(out, first)
+        part = Region(-3 + size[1] // 3, 5, -3 + size[1], 5 + size[0] - size[0] // 3)
+        inside = np.s_[:, : size[0] - size[0] // 3, size[1] // 3 :]
+        np.testing.assert_array_equal(depart(centre, others, match, part, isa=isa)[inside], out[inside])
+
+
+def test_a_spot_departs_and_a_spot_in_a_neighbour_is_passed_over() -> None:
+    centre, others = np.full((1, 20, 40), 3, np.float32), np.full((4, 1, 20, 40), 3, np.float32)
+    centre[0, 8:12, 10:14] = others[1, 0, 8:12, 10:14] = 1  # on the same spot in the frame and in the one after
+    centre[0, 8:12, 30:34] = 5
+    match = np.zeros((12, 2, 3), np.float32)
+    out = depart(centre, others, match)
+    assert out[0, 10, 12] < -10 and out[1, 10, 12] < -10 and out[0, 10, 31] > 10
+    assert (out[:2, :, 18:26] == 0).all()
+    assert depart(centre, others[:2], match[:6])[0, 10, 12] == 0  # without the frame beyond, it could be the picture
+    assert (depart(centre, np.broadcast_to(centre, (4, *centre.shape)).copy(), match)[:2] == 0).all()
+
+
+def test_huge_values_stay_numbers() -> None:
+    centre, others = frames((19, 35), 3, 4)
+    out = depart(centre * np.float32(1e15), others * np.float32(-1e15), np.zeros((20, 2, 3), np.float32))
+    assert np.isfinite(out).all()
+    broken = centre.copy()
+    broken[:, 5, 7] = np.nan
+    wrong, right = (depart(c, others, np.zeros((20, 2, 3), np.float32)) for c in (broken, centre))
+    far = np.ones((19, 35), bool)
+    far[4:7, 6:9] = False
+    np.testing.assert_array_equal(wrong[:, far], right[:, far])
