@@ -34,7 +34,7 @@ def stops(planes: Any) -> tuple[Floats, npt.NDArray[np.bool_]]:
     Values that are not finite are replaced by their neighbours'.
     """
     light = np.asarray(planes, np.float32)
-    good = np.isfinite(light).all(0)
+    good = np.asarray(np.isfinite(light).all(0))
     if not good.all():
         light = filled(light, np)
         light = np.where(np.isfinite(light), light, np.float32(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.damage import ridges, tracks, uprights
+from safelight.nodes.damage.defects import Defects
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
 from safelight.nodes.grain.picture import require_picture
@@ -36,9 +38,7 @@ class ScratchDetectParams(Params):
     )
     width: int = param(3, "The widest scratch that is sought.", unit="pixels", ge=1, le=15)
     length: float = param(0.1, "The shortest, as a share of the picture's height.", ge=0.02, le=1)
-    slant: float = param(
-        14.0, "How far a scratch may lean from upright, at any place.", unit="degrees", ge=0, le=35
-    )
+    slant: float = param(14.0, "How far a scratch may lean from upright, at any place.", unit="degrees", ge=0, le=35)
     radius: int = param(
         2,
         "Frames before and after that are looked at to tell scratches from the scene's own uprights. With 0 nothing "
@@ -53,6 +53,11 @@ class ScratchDetectParams(Params):
         "1.01 for never.",
         ge=0.02,
         le=1.01,
+    )
+    defects: Path | None = param(
+        None,
+        "List of defects (JSON): what is rejected there is left out, what is kept or added is damage.",
+        kind="path",
     )
     grow: int = param(0, "Pixels that the matte is made wider on each side.", unit="pixels", ge=0, le=8)
 
@@ -99,21 +104,27 @@ class ScratchDetect(Node):
         return replace(inputs["input"], channels=("A",))
 
     def check(self, params: ScratchDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
-        """Refuse clips that hold no picture."""
-        require_picture(inputs["input"])
-        if len(inputs["input"].frames) == 1 and params.radius:
-            return ("a single frame: nothing tells scratches from the scene's uprights but their length",)
-        return ()
+        """Refuse clips that hold no picture, and a broken list of defects."""
+        clip = inputs["input"]
+        require_picture(clip)
+        warnings = []
+        if len(clip.frames) == 1 and params.radius:
+            warnings.append("a single frame: nothing tells scratches from the scene's uprights but their length")
+        if params.defects is not None:
+            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
+            if outside:
+                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
+        return warnings
+
+    def fingerprint(self, params: ScratchDetectParams, frame: int | None, settings: Settings) -> str:
+        """What the list of defects decides on the frame."""
+        if params.defects is None or frame is None:
+            return ""
+        return Defects.load(params.defects).decided(frame)
 
     def reach(self, params: ScratchDetectParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after."""
         return params.radius, 0
-
-    def record(
-        self, params: Any, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
-    ) -> Any:
-        """A matte's pixels come from the plate's: the record is the plate's own."""
-        return super().record(params, request, inputs, outputs, device)
 
     def prepare(self, params: ScratchDetectParams, port: str, image: Image, device: Device) -> Prepared:
         """Take the logarithm of one frame, and build its search pyramid."""
@@ -134,14 +145,17 @@ class ScratchDetect(Node):
         matte = np.zeros((1, region.height, region.width), np.float32)
         if region and region.height >= 4 * STRIP and region.width >= 16:
             centre: Prepared = inputs.prepared("input", request.frame)
-            for line, confidence in self.scratches(params, centre, self._others(params, request, inputs, region), device):
+            for line, confidence in self.scratches(
+                params, centre, self._others(params, request, inputs, region), device
+            ):
                 _draw(matte[0], line, confidence, params.grow)
             matte[0][~centre.good] = 0
-        return Image(matte, region, ("A",), plate.metadata).crop(request.region)
+        found = Image(matte, region, ("A",), plate.metadata)
+        if params.defects is not None:
+            found = Defects.load(params.defects).apply(found, request.frame)
+        return found.crop(request.region)
 
-    def _others(
-        self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region
-    ) -> list[Prepared]:
+    def _others(self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region) -> list[Prepared]:
         """Return the frames that a line is compared with: the outermost before and after, and the nearest."""
         frames = [f for f in inputs.frames("input") if 0 < abs(f - request.frame) <= params.radius]
         # The nearest two first, then the outermost.
@@ -164,7 +178,7 @@ class ScratchDetect(Node):
             centre = replace(centre, planes=planes[:1])  # grey: its records say nothing more
             others = [replace(other, planes=other.planes[:1]) for other in others]
         sigmas = [ridges.noise(plane) for plane in centre.planes]
-        # Neighbours are subtracted, which takes fine motion; for those beyond it is enough to know where the scene went.
+        # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
         neighbours = [
             Neighbour(other.planes, *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device))
@@ -180,11 +194,15 @@ class ScratchDetect(Node):
                 seen = uprights.verdict(line, centre.planes, neighbours, sigmas[index], quiet[index])
             whole, spans = line, 0.0
             if line.wanders <= 2 + 0.015 * len(line.y):
-                whole, spans = uprights.extended(line, [centre.planes[index], *(n.planes[index] for n in neighbours)], sigmas[index])
+                whole, spans = uprights.extended(
+                    line, [centre.planes[index], *(n.planes[index] for n in neighbours)], sigmas[index]
+                )
             sure, follows = judged(params, line, seen, spans, len(line.y) / centre.planes.shape[1])
             if sure > 0:
                 found.append((whole if follows else line, sure))
-        return _best(found, centre.planes.shape[1:])
+        # Beside a line of one tone its ghost of the other is no line: both are always sought.
+        best = _best(found, centre.planes.shape[1:])
+        return [(line, sure) for line, sure in best if params.tone in ("all", line.tone)]
 
     def _lines(
         self,
@@ -200,7 +218,6 @@ class ScratchDetect(Node):
         height = centre.planes.shape[1]
         shortest = min(params.length * height, height - 2 * STRIP)
         least = LEAST / params.sensitivity
-        tones: tuple[Tone, ...] = ("dark", "bright") if params.tone == "all" else (params.tone,)
         moved = []
         if len(nearest) == 2:
             moved = [m for m in (_moved(one, device) for one in nearest) if m is not None]
@@ -208,7 +225,7 @@ class ScratchDetect(Node):
         for index, plane in enumerate(centre.planes):
             fresh = [plane - other[index] for other in moved]
             rough = [ridges.noise(one) for one in fresh]
-            for tone in tones:
+            for tone in TONES:
                 evidence = ridges.evidence(plane, sigmas[index], tone, widths)
                 evidence[~centre.good] = 0
                 for track in tracks.find(ridges.strips(evidence, most), least):
@@ -223,17 +240,21 @@ class ScratchDetect(Node):
                 evidence[~centre.good] = 0
                 for track in tracks.find(ridges.strips(evidence, most), least):
                     if len(track.x) * STRIP >= shortest:
-                        both, noise = (fresh[0] + fresh[1]) / 2, (rough[0] + rough[1]) / 2
+                        both = np.asarray((fresh[0] + fresh[1]) / 2, np.float32)
+                        noise = np.asarray((rough[0] + rough[1]) / 2, np.float32)
                         line = uprights.measured(track, both, noise, tone, index, params.width)
                         found.append(replace(line, fleeting=True))
         return found
 
 
+TONES: tuple[Tone, ...] = ("dark", "bright")
 LEAST = 14.0
 """Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
 
 
-def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float) -> tuple[float, bool]:
+def judged(
+    params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float
+) -> tuple[float, bool]:
     """Return the confidence that a line is a scratch, 0 for none, and whether it is one that stays in its place.
 
     `spans`: share of the picture's height that it takes, 0 for one that is not upright. `tall`: of its found part.
@@ -256,7 +277,7 @@ def judged(params: ScratchDetectParams, line: Line, seen: Verdict | None, spans:
     if stays and not line.fleeting:
         return 0.0, False
     if not compared or seen.seen < SEEN:
-        return (sure, False) if seen.astray <= CALM else (0.0, False)
+        return (sure, False) if seen.astray <= (CALM if score < 3 * LEAST else ASTRAY) else (0.0, False)
     again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
     if max(seen.moves, seen.aside) >= again or seen.astray > calm:
         return 0.0, False
@@ -268,15 +289,17 @@ SEEN, COMPARED = 0.1, 0.3
 strength in other frames can be compared with it."""
 EDGE = 1.3
 """A line with an edge of the scene beside it all along is a part of it, or that edge moved a little wrong."""
-FOLLOWS = 0.7
+FOLLOWS = 0.95
+"""Where the scene moves less of a scratch than this goes with it, as a share of what stays."""
 VISIBLE = 0.07
-"""Stops: a step of five hundredths is hard to see."""
+"""Stops: what differs less from its sides is hard to see."""
 AGAIN = 0.7
 """Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08
 """Share of a line's length where the scene must move behind it to tell."""
 CALM, ASTRAY = 1.6, 3.0
-"""Below the first motion is understood well. Where the scene is less like itself than this many sigmas a line that comes and goes says nothing."""
+"""Sigmas that the scene may be unlike itself: below the first motion is understood well; above the second a line that
+comes and goes says nothing."""
 
 
 def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple[Line, float]]:

@@ -155,8 +155,7 @@ def _traced(strips: Floats, down: Floats, up: Floats, j: int, x: int, slant: int
         if not 0 <= xx < width:
             break
         options = [
-            (float(up[jj + 1, s, xx]) - BEND * abs(s - ss), s)
-            for s in range(max(0, ss - 1), min(2 * most, ss + 1) + 1)
+            (float(up[jj + 1, s, xx]) - BEND * abs(s - ss), s) for s in range(max(0, ss - 1), min(2 * most, ss + 1) + 1)
         ]
         if max(options)[0] <= 0:
             break

@@ -16,7 +16,7 @@ from safelight.nodes.damage.ridges import CLIP, FLANK, GAP, STRIP, Floats, Tone
 from safelight.nodes.damage.tracks import Track
 
 BESIDE = 28
-"""Pixels to the sides of a line where the scene's motion is looked up: blocks on a strong scratch follow the scratch."""
+"""Pixels beside a line where the scene's motion is looked up: blocks on a strong scratch follow the scratch."""
 MOVES = 1.25
 """Pixels of sideways motion that tell a line that stays from one that moves."""
 SAME = 0.55
@@ -74,7 +74,7 @@ def strength(around: Floats, sigma: Floats, tone: Tone, width: int, shift: int =
         around[:, left + width + GAP : left + width + GAP + FLANK].mean(1),
     )
     found = np.minimum(sign * (inside - sides[0]), sign * (inside - sides[1])) / sigma
-    return np.nan_to_num(np.clip(found / np.sqrt(1 / width + 1 / FLANK), -CLIP, CLIP))
+    return np.asarray(np.nan_to_num(np.clip(found / np.sqrt(1 / width + 1 / FLANK), -CLIP, CLIP)), np.float32)
 
 
 def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int, widest: int) -> Line:
@@ -108,7 +108,7 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A frame around: its planes of light, and where the scene went to it, (2, blocks down, blocks across) in pixels."""
+    """A frame around: its planes of light, and where the scene went to it, (2, blocks down, across) in pixels."""
 
     planes: Floats
     vectors: Floats | None
@@ -125,9 +125,7 @@ def _vectors(other: Neighbour, y: npt.NDArray[np.int64], x: Floats) -> tuple[Flo
     return other.vectors[0, rows, columns], other.vectors[1, rows, columns]
 
 
-def _again(
-    line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, shifts: range
-) -> Floats:
+def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, shifts: range) -> Floats:
     """Return row by row the line's strength in another frame at places moved by (dx, dy); of the shifts, the best one
     over a stretch."""
     reach = line.width // 2 + GAP + FLANK + max(abs(shifts[0]), abs(shifts[-1])) + 1
@@ -209,10 +207,19 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         around = profile(other.planes[line.plane], line.y, line.x, reach)
         away = [strength(around, here, line.tone, line.width, s).mean() for s in range(-ASIDE, ASIDE + 1) if abs(s) > 1]
         aside.append(max(away) / own)
-    middle = [float(np.median(v)) for v in (stays, moves, aside)]
     share = passed / (len(line.y) * len(others))
     held = held / max(whole, 1e-3) if passed else 0.0
-    return Verdict(*middle, share, held, went / max(kept, 1e-3), line.mean, edge, float(np.median(astray)))
+    return Verdict(
+        float(np.median(stays)),
+        float(np.median(moves)),
+        float(np.median(aside)),
+        share,
+        held,
+        went / max(kept, 1e-3),
+        line.mean,
+        edge,
+        float(np.median(astray)),
+    )
 
 
 def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.damage.damage import Damage, DamageParams
+from safelight.nodes.damage.defects import Defect, Defects
 from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams
 
 Frames = Sequence[np.ndarray]
@@ -130,10 +132,10 @@ def test_edges_and_noise_are_no_lines() -> None:
 
 def test_tone_and_sensitivity() -> None:
     frames = scene(3.0)
-    damaged, truth = scratched(frames, scratches=2, scratch_tone="dark", seed=3)
+    damaged, truth = scratched(frames, scratches=2, scratch_tone="dark", seed=6)
     assert not detect(damaged, tone="bright").any()
     assert f1(detect(damaged, tone="dark"), truth[2]) > 0.8
-    faint, _ = scratched(frames, scratches=2, scratch_tone="dark", scratch_opacity=0.05, seed=3)
+    faint, _ = scratched(frames, scratches=2, scratch_tone="dark", scratch_opacity=0.05, seed=6)
     shares = [float((detect(faint, sensitivity=s) > 0).mean()) for s in (0.1, 0.5, 1.0, 2.0)]
     assert shares == sorted(shares) and shares[0] == 0 < shares[-1]
     grown = detect(damaged, tone="dark", grow=2)
@@ -174,6 +176,30 @@ def test_what_is_not_finite_is_never_in_the_matte_and_hurts_nothing() -> None:
     huge = [np.where(holes, np.float32(3e38), frame) for frame in frames]
     assert np.isfinite(detect(huge)).all()
     assert np.isfinite(detect([-frame for frame in frames])).all()
+
+
+def test_an_edited_list_changes_exactly_its_places(tmp_path: Path) -> None:
+    frames, _ = scratched(scene(3.0), scratches=2, scratch_tone="dark", seed=6)
+    window = clip_of(frames).extent
+    matte = detect(frames)
+    found = Defects.of_matte(2, Image(matte[None], window, ("A",)), Image(frames[2], window))
+    assert any(one.kind == "scratch" for one in found)
+    rejected = replace(found[0], decision="reject")
+    added = Defect(99, 2, (5, 7, 9, 30), decision="add")
+    path = tmp_path / "defects.json"
+    Defects("plate", (rejected, added)).save(path)
+    edited = detect(frames, defects=path)
+    x0, y0, x1, y1 = rejected.box
+    want = matte.copy()
+    want[y0:y1, x0:x1] = 0
+    want[7:30, 5:9] = 1
+    np.testing.assert_array_equal(edited, want)
+    np.testing.assert_array_equal(detect(frames, 1, defects=path), detect(frames, 1))
+    node, params = ScratchDetect(), ScratchDetectParams(defects=path)
+    assert node.fingerprint(params, 2, Settings()) and not node.fingerprint(params, 1, Settings())
+    path.write_text('{"safelight_defects": 1,\n"defects": [{"id": 1, "frame": 2}]}')
+    with pytest.raises(GraphError, match="line 2"):
+        list(node.check(params, {"input": clip_of(frames)}, Settings()))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (40, 16), (33, 17), (47, 31)])
