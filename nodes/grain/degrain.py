@@ -250,8 +250,8 @@ class Degrain(Node):
             ordered = group == tuple(range(group[0], group[0] + len(group)))
             source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
             source = filled(source, xp)
-            coded = xp.empty((len(group), work.height, work.width), dtype=np.float32)
-            luma = xp.empty((1, work.height, work.width), dtype=np.float32)
+            coded = device.empty((len(group), work.height, work.width))
+            luma = device.empty((1, work.height, work.width))
             launch(
                 device,
                 "degrain_encode",
@@ -298,9 +298,9 @@ class Degrain(Node):
             if frame != request.frame and abs(frame - request.frame) <= params.radius
         ]
         others = [other for other in others if other.region == plate.region]
-        image, grain = xp.empty_like(plate.data), xp.zeros_like(plate.data)
+        image, grain = device.empty(plate.data.shape), device.empty(plate.data.shape)
         if sum(len(group) for group in groups) < len(plate.channels):
-            image[...] = plate.data
+            image[...], grain[...] = plate.data, 0
         first = 0
         for index, group in enumerate(groups):
             part = Noise(
@@ -330,10 +330,9 @@ class Degrain(Node):
         device: Device,
     ) -> None:
         """Work on planes that belong together."""
-        xp = device.xp
         n = len(group)
         region, work = plate.region, work_area(plate.region)
-        moved = xp.empty((max(1, n * len(others)), work.height, work.width), dtype=np.float32)
+        moved = device.empty((max(1, n * len(others)), work.height, work.width))
         grey = float(np.sqrt(np.mean(noise.sigma**2))) * SEARCH_SCALE[code.domain]
         for i, other in enumerate(others):
             vectors = search(
@@ -343,8 +342,8 @@ class Degrain(Node):
         ordered = group == tuple(range(group[0], group[0] + n))
         start = group[0]
         source = plate.data[start : start + n] if ordered else plate.data[list(group)]
-        clean = image[start : start + n] if ordered else xp.empty_like(source)
-        taken = grain[start : start + n] if ordered else xp.empty_like(source)
+        clean = image[start : start + n] if ordered else device.empty(source.shape)
+        taken = grain[start : start + n] if ordered else device.empty(source.shape)
         stack = Stack(region, centre.planes[index], moved, len(others))
         coded = merged(stack, taking.noise(noise, code), device, scale=max(1.0, params.strength) ** 2)
         launch(

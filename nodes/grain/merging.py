@@ -133,7 +133,7 @@ def _merged(
         half = _inside(_merged(small, noise, halved(spectrum), device, scale, levels - 1, REDUCED), small.region)
     clean = None
     for stage in stages:
-        out = device.xp.empty_like(stack.centre)
+        out = device.empty(stack.centre.shape)
         _stage(stack, noise, spectrum, device, scale, stage, clean, out)
         clean = out
         mirror(clean, region.width, region.height, device.xp, least=True)
@@ -191,7 +191,7 @@ def _reduced(stack: Stack, device: Device) -> Stack:
     made = []
     for planes in (stack.centre, stack.moved):
         work = work_area(region)
-        out = device.xp.empty((planes.shape[0], work.height, work.width), dtype=np.float32)
+        out = device.empty((planes.shape[0], work.height, work.width))
         _reduce(planes, stack.region, _inside(out, region), region, device)
         mirror(out, region.width, region.height, device.xp, least=True)
         made.append(out)
@@ -218,7 +218,7 @@ def _reduce(source: Any, region: Region, out: Any, half: Region, device: Device,
 def _mend(planes: Any, half: Any, region: Region, device: Device) -> None:
     """Correct the low frequencies of a picture with a border by its clean half."""
     small = Region.sized(half.shape[2], half.shape[1])
-    apart = device.xp.empty(half.shape, dtype=np.float32)
+    apart = device.empty(half.shape)
     _reduce(planes, region, apart, small, device, base=half)
     launch(
         device,

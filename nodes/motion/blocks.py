@@ -59,7 +59,7 @@ def pyramid(luma: Any, device: Device, *, reach: int = 48, isa: str | None = Non
     while len(levels) < 5 and min(levels[-1].shape[1:]) >= 4 * WINDOW and (8 << (len(levels) - 1)) < reach:
         last = levels[-1]
         h, w = last.shape[1] // 2, last.shape[2] // 2
-        small = device.xp.empty((1, h, w), dtype=np.float32)
+        small = device.empty((1, h, w))
         region = Region.sized(w, h)
         launch(
             device,
@@ -140,7 +140,7 @@ def compensate(planes: Any, vectors: Any, device: Device, out: Any = None, isa: 
         (2, ⌈H/8⌉, ⌈W/8⌉) float32: dx, dy in quarter pixels.
     """
     if out is None:
-        out = device.xp.empty(planes.shape, dtype=np.float32)
+        out = device.empty(planes.shape)
     region = _whole(planes)
     launch(
         device,

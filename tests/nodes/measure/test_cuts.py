@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from safelight.graph.region import Region
+from safelight.host_adapters.cli.bench._joined import SIZE, Joined, many, plate, spoiled, world
 from safelight.nodes.measure.cuts import HIGH, WIDE, Cuts, features, find_cuts, thumbnail, unlike
-from tests.nodes.measure.joined import SIZE, Joined, many, plate, spoiled, world
 
 
 def found(clip: Joined, first: int = 0) -> Cuts:
@@ -50,7 +50,7 @@ def test_brightness_and_motion_are_no_difference_and_another_picture_is() -> Non
 def test_joined_clips_with_flicker_flashes_dirt_and_fast_motion() -> None:
     right = wrong = missed = 0
     for seed in (31, 32):
-        clip = many(seed, 6, grey=seed == 32, length=(6, 9))
+        clip = many(seed, 6, grey=seed == 32, length=(9, 13))
         clip = spoiled(clip, seed, flicker=0.2, flashes=2, dirt=0.4, lost=1)
         got, true = set(numbers(found(clip))), set(clip.cuts)
         right, wrong, missed = right + len(got & true), wrong + len(got - true), missed + len(true - got)
