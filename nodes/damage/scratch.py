@@ -186,8 +186,11 @@ class ScratchDetect(Node):
         ]
         lines = self._lines(params, centre, sigmas, neighbours[:2], device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
-        found = []
-        for line in lines:
+        found: list[tuple[Line, float]] = []
+        taken = np.zeros(centre.planes.shape[1:], bool)
+        for line in sorted(lines, key=lambda one: -one.track.score):
+            if _free(line, taken).mean() < 0.1:
+                continue
             index = line.plane
             seen = None
             if neighbours:
@@ -199,10 +202,13 @@ class ScratchDetect(Node):
                 )
             sure, follows = judged(params, line, seen, spans, len(line.y) / centre.planes.shape[1])
             if sure > 0:
-                found.append((whole if follows else line, sure))
+                line = whole if follows else line
+                free = _free(line, taken)
+                part = replace(line, y=line.y[free], x=line.x[free], strength=line.strength[free])
+                found.append((part, sure))
+                _take(part, taken)
         # Beside a line of one tone its ghost of the other is no line: both are always sought.
-        best = _best(found, centre.planes.shape[1:])
-        return [(line, sure) for line, sure in best if params.tone in ("all", line.tone)]
+        return [(line, sure) for line, sure in found if params.tone in ("all", line.tone)]
 
     def _lines(
         self,
@@ -302,20 +308,16 @@ CALM, ASTRAY = 1.6, 3.0
 comes and goes says nothing."""
 
 
-def _best(lines: list[tuple[Line, float]], shape: tuple[int, ...]) -> list[tuple[Line, float]]:
-    """Take from each line the rows where a better one lies beside it."""
-    taken = np.zeros(shape, bool)
-    kept = []
-    for line, sure in sorted(lines, key=lambda one: -one[0].track.score):
-        columns = np.clip(line.x.astype(np.int64), 0, shape[1] - 1)
-        free = ~taken[line.y, columns]
-        if free.mean() < 0.1:
-            continue
-        part = replace(line, y=line.y[free], x=line.x[free], strength=line.strength[free])
-        kept.append((part, sure))
-        for off in range(-tracks.APART, tracks.APART + 1):
-            taken[part.y, np.clip(columns[free] + off, 0, shape[1] - 1)] = True
-    return kept
+def _free(line: Line, taken: Any) -> Any:
+    """Tell which rows of a line no better one lies beside."""
+    return ~taken[line.y, np.clip(line.x.astype(np.int64), 0, taken.shape[1] - 1)]
+
+
+def _take(line: Line, taken: Any) -> None:
+    """Mark a line and what lies beside it."""
+    columns = line.x.astype(np.int64)
+    for off in range(-tracks.APART, tracks.APART + 1):
+        taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
 
 
 def _moved(other: Neighbour, device: Device) -> Floats | None:

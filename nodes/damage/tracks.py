@@ -22,6 +22,8 @@ BEND, LEAN = 0.25, 0.06
 APART = 5
 """Pixels between two lines."""
 _MOST_LINES = 250
+_IDLE = 60
+"""Paths in a row that lead to lines already found before the search ends."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,18 @@ def find(strips: Floats, least: float) -> list[Track]:
     seeds = np.flatnonzero((best >= least) & own & peak)
     seeds = seeds[np.argsort(-best.ravel()[seeds], kind="stable")]
     width = best.shape[1]
+    idle = 0
     for seed in seeds:
         if not free.ravel()[seed]:
             continue
-        if len(found) >= _MOST_LINES:
+        if len(found) >= _MOST_LINES or idle >= _IDLE:
             break
         j, x = int(seed // width), int(seed % width)
         track = _traced(strips, down, up, j, x, int(total[j, :, x].argmax()), most)
         clear = free[track.first + np.arange(len(track.x)), np.clip(track.x, 0, width - 1)]
-        for part in _runs(track, clear):
-            if part.score >= least:
-                found.append(part)
+        parts = [part for part in _runs(track, clear) if part.score >= least]
+        found += parts
+        idle = 0 if parts else idle + 1
         for i, x in enumerate(track.x):
             free[track.first + i, max(0, x - APART) : x + APART + 1] = False
     return found
