@@ -48,7 +48,7 @@ class ScratchDetectParams(Params):
         le=4,
     )
     still: float = param(
-        0.8,
+        0.95,
         "Where the scene does not move a line that stays counts only if it spans this share of the picture's height; "
         "1.01 for never.",
         ge=0.02,
@@ -279,7 +279,7 @@ def judged(
     if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE):
         return 0.0, False
     if stays and seen.passed < PASSED:
-        return (0.8 * sure, False) if line.fleeting and tall >= 0.5 else unknown
+        return (0.8 * sure, False) if line.fleeting and tall >= 0.5 and score >= 3 * LEAST else unknown
     if stays and not line.fleeting:
         return 0.0, False
     if not compared or seen.seen < SEEN:
