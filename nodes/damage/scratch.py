@@ -276,7 +276,7 @@ def judged(
         return 0.0, False
     if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
         return sure, True
-    if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE):
+    if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2):
         return 0.0, False
     if stays and seen.passed < PASSED:
         return (0.8 * sure, False) if line.fleeting and tall >= 0.5 and score >= 3 * LEAST else unknown
