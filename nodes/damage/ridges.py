@@ -1,0 +1,113 @@
+"""Evidence for thin upright lines: how much darker or brighter a pixel is than both its sides, against the noise."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from safelight.nodes.grain.working import filled
+
+Floats = npt.NDArray[np.float32]
+Tone = Literal["dark", "bright"]
+
+STRIP = 8
+"""Rows that evidence is summed over before lines are sought."""
+TOE = 0.01
+FLANK = 3
+"""Pixels on each side that a line is compared with."""
+GAP = 1
+"""Pixels between a line and them: a line's soft edge lies there."""
+BLOCK = 16
+CLIP = 2.5
+"""No single pixel says more than this many sigmas: a speck is no line."""
+MOST = 3.5
+FLOOR = 0.008
+"""Stops: what is smoother counts as noisy as this (steps of eight bits in the midtones)."""
+
+
+def stops(planes: Any) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return light in stops above a toe, (C, H, W), and where it is finite in all planes, (H, W).
+
+    Values that are not finite are replaced by their neighbours'.
+    """
+    light = np.asarray(planes, np.float32)
+    good = np.asarray(np.isfinite(light).all(0))
+    if not good.all():
+        light = filled(light, np)
+        light = np.where(np.isfinite(light), light, np.float32(0))
+    # Values beyond any exposure would overflow the sums.
+    return np.asarray(np.log2(np.clip(light, 0, 1e6) + np.float32(TOE)), np.float32), good
+
+
+def noise(plane: Floats) -> Floats:
+    """Return the local standard deviation of a pixel against the ones two to its sides, (H, W): of grain or texture."""
+    h, w = plane.shape
+    away = np.abs(plane[:, 2:-2] - 0.5 * (plane[:, :-4] + plane[:, 4:]))
+    rows, columns = -(-h // BLOCK), -(-w // BLOCK)
+    padded = np.pad(away, ((0, rows * BLOCK - h), (2, columns * BLOCK - w + 2)), mode="reflect" if h > 16 else "edge")
+    blocks = padded.reshape(rows, BLOCK, columns, BLOCK)
+    # A row of a block is a sample: the median of their means passes over a few rows of a figure's edge.
+    means = np.median(blocks.mean(3), axis=1)
+    means = ndimage.uniform_filter(means, 3, mode="nearest") * np.float32(1.2533 / np.sqrt(1.5))
+    full = np.maximum(means, FLOOR).repeat(BLOCK, 0)[:h].repeat(BLOCK, 1)[:, :w]
+    return np.asarray(full, np.float32)
+
+
+def evidence(plane: Floats, sigma: Floats, tone: Tone, widths: tuple[int, ...]) -> Floats:
+    """Return for each pixel how much it looks like a line of that tone, in sigmas, at most 2.5 either way, (H, W).
+
+    The lesser difference to the two sides counts: an edge has none to one of them.
+    """
+    h, w = plane.shape
+    sign = np.float32(-1 if tone == "dark" else 1)
+    widest = max(widths)
+    margin = (widest + 1) // 2 + GAP + FLANK
+    sums = np.zeros((h, w + 2 * margin + 1), np.float32)
+    shifted = np.pad(plane * sign - np.float32(sign * plane.mean()), ((0, 0), (margin, margin)), mode="edge")
+    np.cumsum(shifted, axis=1, out=sums[:, 1:])
+
+    def mean(first: int, count: int) -> Floats:
+        at = margin + first
+        return (sums[:, at + count : at + count + w] - sums[:, at : at + w]) * np.float32(1 / count)
+
+    best: Floats | None = None
+    for width in widths:
+        left = -(width // 2)
+        inside = mean(left, width)
+        most = np.maximum(mean(left - GAP - FLANK, FLANK), mean(left + width + GAP, FLANK))
+        # The noise of the mean of `width` pixels against the greater of two means of three.
+        found = (inside - most) * np.float32(1 / np.sqrt(1 / width + 1 / FLANK))
+        best = found if best is None else np.maximum(best, found)
+    assert best is not None
+    np.clip(best / sigma, -CLIP, CLIP, out=best)
+    # Beyond the border there is nothing to compare with.
+    lost = GAP + FLANK
+    best[:, :lost] = 0
+    best[:, max(0, w - lost) :] = 0
+    return best
+
+
+def strips(found: Floats, most: int) -> Floats:
+    """Sum evidence over strips of eight rows along slants of -most to most pixels a strip.
+
+    Returns (⌈H/8⌉, 2 most + 1, W), in units of its own noise, from -3 to 3.5; the column is that of the strip's top.
+    """
+    h, w = found.shape
+    count = -(-h // STRIP)
+    padded = np.pad(found, ((0, count * STRIP - h), (most, most))).reshape(count, STRIP, w + 2 * most)
+    out = np.empty((count, 2 * most + 1, w), np.float32)
+    for slant in range(-most, most + 1):
+        total = out[:, slant + most]
+        total[...] = 0
+        for row in range(STRIP):
+            shift = most + round(slant * (row + 0.5) / STRIP)
+            total += padded[:, row, shift : shift + w]
+    upright = out[:: max(1, count // 40), most]
+    middle = np.median(upright)
+    spread = max(1.4826 * float(np.median(np.abs(upright - middle))), 1.5)
+    out -= middle
+    out /= np.float32(spread)
+    return np.clip(out, -3, MOST, out=out)

@@ -1,0 +1,351 @@
+"""ScratchDetect: line scratches along the film, found by their shape and by what the scene does behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy import ndimage
+
+from safelight.graph.device import Device
+from safelight.graph.image import Clip, Image, colour_planes
+from safelight.graph.node import Inputs, Node, Port, Request, Settings
+from safelight.graph.params import Params, param
+from safelight.graph.region import Region
+from safelight.nodes.damage import ridges, tracks, uprights
+from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.ridges import STRIP, Floats, Tone
+from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
+from safelight.nodes.grain.picture import require_picture
+from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, compensate, pyramid, quarter, search
+
+SEARCH_SCALE = 200.0
+
+
+class ScratchDetectParams(Params):
+    """Parameters of ScratchDetect."""
+
+    tone: Literal["all", "dark", "bright"] = param("all", "Which scratches are sought.")
+    records: bool = param(
+        True, "Seek coloured scratches too, which lie on one record alone. Takes about three times as long."
+    )
+    sensitivity: float = param(
+        1.0, "Above 1 fainter and shorter lines count, below 1 only stronger ones.", ge=0.1, le=4
+    )
+    width: int = param(3, "The widest scratch that is sought.", unit="pixels", ge=1, le=15)
+    length: float = param(0.1, "The shortest, as a share of the picture's height.", ge=0.02, le=1)
+    slant: float = param(14.0, "How far a scratch may lean from upright, at any place.", unit="degrees", ge=0, le=35)
+    radius: int = param(
+        2,
+        "Frames before and after that are looked at to tell scratches from the scene's own uprights. With 0 nothing "
+        "tells them apart but their length.",
+        unit="frames",
+        ge=0,
+        le=4,
+    )
+    still: float = param(
+        0.95,
+        "Where the scene does not move a line that stays counts only if it spans this share of the picture's height; "
+        "1.01 for never.",
+        ge=0.02,
+        le=1.01,
+    )
+    defects: Path | None = param(
+        None,
+        "List of defects (JSON): what is rejected there is left out, what is kept or added is damage.",
+        kind="path",
+    )
+    grow: int = param(0, "Pixels that the matte is made wider on each side.", unit="pixels", ge=0, le=8)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One frame: light in stops (luma, then records), what is finite, its luma's pyramid."""
+
+    planes: Floats
+    good: Any
+    pyramid: Pyramid | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return int(self.planes.nbytes + self.good.nbytes) + (self.pyramid.nbytes if self.pyramid else 0)
+
+
+class ScratchDetect(Node):
+    """Find line scratches: thin, upright, static or wandering, dark, bright or coloured, whole or broken.
+
+    Output `matte` has one channel, A: 0 where there is no scratch, else the confidence that the pixel is scratched.
+
+    Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
+    paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
+    scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, with less
+    confidence. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
+
+    References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
+    Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
+    """
+
+    id = "ScratchDetect"
+    inputs = (Port("input", "The plate."),)
+    outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
+    Params = ScratchDetectParams
+    tileable = False
+    devices = ("cpu",)
+    scratch = 60.0
+
+    def extent(self, params: ScratchDetectParams, inputs: Mapping[str, Clip]) -> Clip:
+        """A matte of the input's windows."""
+        return replace(inputs["input"], channels=("A",))
+
+    def check(self, params: ScratchDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
+        """Refuse clips that hold no picture, and a broken list of defects."""
+        clip = inputs["input"]
+        require_picture(clip)
+        warnings = []
+        if len(clip.frames) == 1 and params.radius:
+            warnings.append("a single frame: nothing tells scratches from the scene's uprights but their length")
+        if params.defects is not None:
+            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
+            if outside:
+                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
+        return warnings
+
+    def fingerprint(self, params: ScratchDetectParams, frame: int | None, settings: Settings) -> str:
+        """What the list of defects decides on the frame."""
+        if params.defects is None or frame is None:
+            return ""
+        return Defects.load(params.defects).decided(frame)
+
+    def reach(self, params: ScratchDetectParams) -> tuple[int, int]:
+        """Ask for `radius` frames before and after."""
+        return params.radius, 0
+
+    def prepare(self, params: ScratchDetectParams, port: str, image: Image, device: Device) -> Prepared:
+        """Take the logarithm of one frame, and build its search pyramid."""
+        planes, good = ridges.stops(image.data[list(colour_planes(image.channels))])
+        if len(planes) > 1:
+            luma = planes.mean(0, dtype=np.float32)[None]
+            planes = np.concatenate([luma, planes]) if params.records else luma
+        built = None
+        if params.radius and min(planes.shape[1:]) >= WINDOW:
+            whole = np.rint(np.clip(planes[:1] * np.float32(SEARCH_SCALE), -8191, 8191))
+            built = pyramid(np.ascontiguousarray(whole), device, reach=24 * max(1, params.radius))
+        return Prepared(np.ascontiguousarray(planes), good, built)
+
+    def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
+        """Find the lines of the frame, judge them by the frames around, draw those that are scratches."""
+        plate = inputs["input"]
+        region = plate.region
+        matte = np.zeros((1, region.height, region.width), np.float32)
+        if region and region.height >= 4 * STRIP and region.width >= 16:
+            centre: Prepared = inputs.prepared("input", request.frame)
+            for line, confidence in self.scratches(
+                params, centre, self._others(params, request, inputs, region), device
+            ):
+                _draw(matte[0], line, confidence, params.grow)
+            matte[0][~centre.good] = 0
+        found = Image(matte, region, ("A",), plate.metadata)
+        if params.defects is not None:
+            found = Defects.load(params.defects).apply(found, request.frame)
+        return found.crop(request.region)
+
+    def _others(self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region) -> list[Prepared]:
+        """Return the frames that a line is compared with: the outermost before and after, and the nearest."""
+        frames = [f for f in inputs.frames("input") if 0 < abs(f - request.frame) <= params.radius]
+        # The nearest two first, then the outermost.
+        near = sorted(frames, key=lambda f: (abs(f - request.frame), f))
+        before, after = [f for f in near if f < request.frame], [f for f in near if f > request.frame]
+        chosen = dict.fromkeys([*(before[:1] + after[:1] if before and after else near[:2]), *before[-1:], *after[-1:]])
+        found = []
+        for frame in chosen:
+            image = inputs.at("input", frame)
+            if image is not None and image.region == region:
+                found.append(inputs.prepared("input", frame))
+        return found
+
+    def scratches(
+        self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
+    ) -> list[tuple[Line, float]]:
+        """Return the lines of a frame that are scratches, each with its confidence."""
+        planes = centre.planes
+        if len(planes) == 4 and np.array_equal(planes[1], planes[2]) and np.array_equal(planes[1], planes[3]):
+            centre = replace(centre, planes=planes[:1])  # grey: its records say nothing more
+            others = [replace(other, planes=other.planes[:1]) for other in others]
+        sigmas = [ridges.noise(plane) for plane in centre.planes]
+        # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
+        rough = float(np.median(sigmas[0]))
+        neighbours = [
+            Neighbour(other.planes, *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device))
+            for number, other in enumerate(others)
+        ]
+        lines = self._lines(params, centre, sigmas, neighbours[:2], device)
+        quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
+        found: list[tuple[Line, float]] = []
+        taken = np.zeros(centre.planes.shape[1:], bool)
+        for line in sorted(lines, key=lambda one: -one.track.score):
+            if _free(line, taken).mean() < 0.1:
+                continue
+            index = line.plane
+            seen = None
+            if neighbours:
+                seen = uprights.verdict(line, centre.planes, neighbours, sigmas[index], quiet[index])
+            whole, spans = line, 0.0
+            if line.wanders <= 2 + 0.015 * len(line.y):
+                whole, spans = uprights.extended(
+                    line, [centre.planes[index], *(n.planes[index] for n in neighbours)], sigmas[index]
+                )
+            sure, follows = judged(params, line, seen, spans, len(line.y) / centre.planes.shape[1])
+            if sure > 0:
+                line = whole if follows else line
+                free = _free(line, taken)
+                part = replace(line, y=line.y[free], x=line.x[free], strength=line.strength[free])
+                found.append((part, sure))
+                _take(part, taken)
+        # Beside a line of one tone its ghost of the other is no line: both are always sought.
+        return [(line, sure) for line, sure in found if params.tone in ("all", line.tone)]
+
+    def _lines(
+        self,
+        params: ScratchDetectParams,
+        centre: Prepared,
+        sigmas: Sequence[Floats],
+        nearest: Sequence[Neighbour],
+        device: Device,
+    ) -> list[Line]:
+        """Return the lines of a frame, whatever they are; of two at one place the better."""
+        most = max(1, round(STRIP * math.tan(math.radians(params.slant)))) if params.slant else 0
+        widths = tuple(dict.fromkeys(min(w, params.width) for w in (1, 2, 3, 5, 8, 12, 15)))
+        height = centre.planes.shape[1]
+        shortest = min(params.length * height, height - 2 * STRIP)
+        least = LEAST / params.sensitivity
+        moved = []
+        if len(nearest) == 2:
+            moved = [m for m in (_moved(one, device) for one in nearest) if m is not None]
+        found: list[Line] = []
+        for index, plane in enumerate(centre.planes):
+            fresh = [plane - other[index] for other in moved]
+            rough = [ridges.noise(one) for one in fresh]
+            for tone in TONES:
+                evidence = ridges.evidence(plane, sigmas[index], tone, widths)
+                evidence[~centre.good] = 0
+                for track in tracks.find(ridges.strips(evidence, most), least):
+                    if len(track.x) * STRIP >= shortest:
+                        found.append(uprights.measured(track, plane, sigmas[index], tone, index, params.width))
+                if len(fresh) < 2:
+                    continue
+                # What either neighbour lacks may be a scratch of the other one.
+                evidence = np.minimum(
+                    *(ridges.evidence(one, noise, tone, widths) for one, noise in zip(fresh, rough, strict=True))
+                )
+                evidence[~centre.good] = 0
+                for track in tracks.find(ridges.strips(evidence, most), least):
+                    if len(track.x) * STRIP >= shortest:
+                        both = np.asarray((fresh[0] + fresh[1]) / 2, np.float32)
+                        noise = np.asarray((rough[0] + rough[1]) / 2, np.float32)
+                        line = uprights.measured(track, both, noise, tone, index, params.width)
+                        found.append(replace(line, fleeting=True))
+        return found
+
+
+TONES: tuple[Tone, ...] = ("dark", "bright")
+LEAST = 14.0
+"""Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
+
+
+def judged(
+    params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float
+) -> tuple[float, bool]:
+    """Return the confidence that a line is a scratch, 0 for none, and whether it is one that stays in its place.
+
+    `spans`: share of the picture's height that it takes, 0 for one that is not upright. `tall`: of its found part.
+    """
+    score = line.track.score * params.sensitivity
+    sure = 1 - math.exp(-score / 20)
+    unknown = (0.7 * sure, True) if spans >= params.still else (0.0, False)
+    if seen is None:
+        return unknown
+    compared = seen.seen >= COMPARED or not line.fleeting
+    stays = compared and seen.stays >= uprights.SAME
+    if seen.edge > EDGE:
+        return 0.0, False
+    if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
+        return sure, True
+    if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2):
+        return 0.0, False
+    if stays and seen.passed < PASSED:
+        return (0.8 * sure, False) if line.fleeting and tall >= 0.5 and score >= 3 * LEAST else unknown
+    if stays and not line.fleeting:
+        return 0.0, False
+    if not compared or seen.seen < SEEN:
+        return (sure, False) if seen.astray <= (CALM if score < 3 * LEAST else ASTRAY) else (0.0, False)
+    again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
+    if max(seen.moves, seen.aside) >= again or seen.astray > calm:
+        return 0.0, False
+    return (sure, False) if score >= 1.5 * LEAST or line.fleeting else (0.0, False)
+
+
+SEEN, COMPARED = 0.1, 0.3
+"""Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
+strength in other frames can be compared with it."""
+EDGE = 1.3
+"""A line with an edge of the scene beside it all along is a part of it, or that edge moved a little wrong."""
+FOLLOWS = 0.95
+"""Where the scene moves less of a scratch than this goes with it, as a share of what stays."""
+VISIBLE = 0.07
+"""Stops: what differs less from its sides is hard to see."""
+AGAIN = 0.7
+"""Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
+PASSED = 0.08
+"""Share of a line's length where the scene must move behind it to tell."""
+CALM, ASTRAY = 1.6, 3.0
+"""Sigmas that the scene may be unlike itself: below the first motion is understood well; above the second a line that
+comes and goes says nothing."""
+
+
+def _free(line: Line, taken: Any) -> Any:
+    """Tell which rows of a line no better one lies beside."""
+    return ~taken[line.y, np.clip(line.x.astype(np.int64), 0, taken.shape[1] - 1)]
+
+
+def _take(line: Line, taken: Any) -> None:
+    """Mark a line and what lies beside it."""
+    columns = line.x.astype(np.int64)
+    for off in range(-tracks.APART, tracks.APART + 1):
+        taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
+
+
+def _moved(other: Neighbour, device: Device) -> Floats | None:
+    """Return another frame's planes moved to match."""
+    if other.vectors is None:
+        return None
+    return np.asarray(compensate(other.planes, np.rint(4 * other.vectors), device))
+
+
+def _scene(
+    here: Pyramid | None, there: Pyramid | None, sigma: float, level: int, device: Device
+) -> tuple[Floats | None, int]:
+    """Return where the scene goes, in pixels of the whole picture, and the size of a block; from a level of the
+    pyramids, where there is one."""
+    if here is None or there is None:
+        return None, BLOCK
+    level = min(level, len(here.levels) - 1)
+    first, second = Pyramid(here.levels[level:]), Pyramid(there.levels[level:])
+    vectors = search(first, second, device, noise=sigma * SEARCH_SCALE / 2**level, smoothness=0.02)
+    return np.asarray(quarter(vectors, device) * np.float32(2**level / 4), np.float32), BLOCK << level
+
+
+def _draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
+    """Lay a line into a matte where it is there."""
+    there = ndimage.uniform_filter1d(line.strength, 3 * STRIP, mode="nearest") > max(0.25 * line.mean, 0.3)
+    left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
+    for off in range(line.width + 2 * grow):
+        columns = left + off
+        inside = there & (columns >= 0) & (columns < matte.shape[1])
+        rows = line.y[inside]
+        matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))

@@ -1,0 +1,257 @@
+"""What is a scratch and what stands in the scene: a scratch lies on the film, the scene moves behind it.
+
+A line's strength is measured along its path, against the pixels beside it, in the frame it was found in and in frames
+around: at the same place (a scratch that stays), where the scene went (something of the scene), and in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from safelight.nodes.damage.ridges import CLIP, FLANK, GAP, STRIP, Floats, Tone
+from safelight.nodes.damage.tracks import Track
+
+BESIDE = 28
+"""Pixels beside a line where the scene's motion is looked up: blocks on a strong scratch follow the scratch."""
+MOVES = 1.25
+"""Pixels of sideways motion that tell a line that stays from one that moves."""
+SAME = 0.55
+"""Share of a line's strength that is the line again."""
+ASIDE = 24
+"""Pixels a line is looked for to both sides, whatever the scene is found to do."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line on one frame: rows y, columns x (their middles), what it looks like."""
+
+    track: Track
+    y: npt.NDArray[np.int64]
+    x: Floats
+    tone: Tone
+    plane: int
+    """Which of the planes of evidence it is in: 0 luma, then the records."""
+    width: int
+    strength: Floats
+    """Row by row, in sigmas, clipped."""
+    step: float
+    """Difference to its sides, stops."""
+    fleeting: bool = False
+    """Found in what the frame has that the frames around, moved to match it, have not."""
+
+    @property
+    def mean(self) -> float:
+        """Strength over the whole length."""
+        return float(self.strength.mean())
+
+    @property
+    def wanders(self) -> float:
+        """How far it strays from upright, in pixels: what a scratch that stays in its place hardly does."""
+        return float(np.ptp(ndimage.uniform_filter1d(self.x, 3 * STRIP, mode="nearest")))
+
+
+def profile(plane: Floats, y: npt.NDArray[np.int64], x: Floats, reach: int) -> Floats:
+    """Return the pixels around a path, (rows, 2 reach + 1); NaN beyond the picture."""
+    h, w = plane.shape
+    columns = np.floor(x).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    inside = (columns >= 0) & (columns < w) & ((y >= 0) & (y < h))[:, None]
+    taken = plane[np.clip(y, 0, h - 1)[:, None], np.clip(columns, 0, w - 1)]
+    return np.asarray(np.where(inside, taken, np.nan), np.float32)
+
+
+def strength(around: Floats, sigma: Floats, tone: Tone, width: int, shift: int = 0) -> Floats:
+    """Return row by row how much the middle of a profile, moved by `shift`, is a line, in sigmas; 0 where unknown."""
+    middle = around.shape[1] // 2 + shift
+    left = middle - width // 2
+    sign = 1 if tone == "bright" else -1
+    inside = around[:, left : left + width].mean(1)
+    sides = (
+        around[:, left - GAP - FLANK : left - GAP].mean(1),
+        around[:, left + width + GAP : left + width + GAP + FLANK].mean(1),
+    )
+    found = np.minimum(sign * (inside - sides[0]), sign * (inside - sides[1])) / sigma
+    return np.asarray(np.nan_to_num(np.clip(found / np.sqrt(1 / width + 1 / FLANK), -CLIP, CLIP)), np.float32)
+
+
+def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int, widest: int) -> Line:
+    """Find a line's exact place, row by row, and its width."""
+    h, w = plane.shape
+    y, x = track.columns(h)
+    reach = widest // 2 + GAP + FLANK + 4
+    here = sigma[y, np.clip(np.floor(x).astype(np.int64), 0, w - 1)]
+    around = profile(plane, y, x, reach)
+    middle = around.shape[1] // 2
+    sign = 1 if tone == "bright" else -1
+    wide = {}
+    for width in range(1, widest + 1):
+        wide[width] = max(float(strength(around, here, tone, width, shift).mean()) for shift in (-1, 0, 1))
+    width = max(wide, key=lambda k: (wide[k], -k))
+    # The path wavers by a pixel in noise: each row takes the offset that its surroundings agree on.
+    offsets = np.stack([strength(around, here, tone, width, shift) for shift in (-2, -1, 0, 1, 2)])
+    smooth = ndimage.gaussian_filter1d(offsets, 1.5 * STRIP, axis=1, mode="nearest")
+    smooth += np.array([-0.06, -0.02, 0, -0.02, -0.06])[:, None]
+    x = x + (smooth.argmax(0) - 2).astype(np.float32)
+    around = profile(plane, y, x, reach)
+    rows = strength(around, here, tone, width)
+    left = middle - width // 2
+    sides = np.concatenate([around[:, : left - GAP], around[:, left + width + GAP :]], axis=1)
+    background = np.nanmedian(sides, axis=1) if np.isfinite(sides).any(1).all() else np.nan_to_num(around[:, middle])
+    clear = rows > 0.5
+    inside = around[:, left : left + width].mean(1)
+    step = float(np.nanmedian((sign * (inside - background))[clear])) if clear.any() else 0.0
+    return Line(track, y, np.asarray(x, np.float32), tone, index, width, rows, step)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A frame around: its planes of light, and where the scene went to it, (2, blocks down, across) in pixels."""
+
+    planes: Floats
+    vectors: Floats | None
+    block: int
+
+
+def _vectors(other: Neighbour, y: npt.NDArray[np.int64], x: Floats) -> tuple[Floats, Floats]:
+    """Return where the scene goes at places (0 where it is not known): dx, dy."""
+    if other.vectors is None:
+        zero = np.zeros(len(y), np.float32)
+        return zero, zero
+    rows = np.clip(y // other.block, 0, other.vectors.shape[1] - 1)
+    columns = np.clip((x // other.block).astype(np.int64), 0, other.vectors.shape[2] - 1)
+    return other.vectors[0, rows, columns], other.vectors[1, rows, columns]
+
+
+def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, shifts: range) -> Floats:
+    """Return row by row the line's strength in another frame at places moved by (dx, dy); of the shifts, the best one
+    over a stretch."""
+    reach = line.width // 2 + GAP + FLANK + max(abs(shifts[0]), abs(shifts[-1])) + 1
+    plane = other.planes[line.plane]
+    y = line.y + np.rint(dy).astype(np.int64)
+    around = profile(plane, y, line.x + dx, reach)
+    each = np.stack([strength(around, sigma, line.tone, line.width, shift) for shift in shifts])
+    smooth = ndimage.uniform_filter1d(each, 4 * STRIP, axis=1, mode="nearest")
+    return np.asarray(np.take_along_axis(each, smooth.argmax(0)[None], 0)[0])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a line behaves from frame to frame; shares are of its own strength."""
+
+    stays: float
+    """How much of it is at the same place in other frames: the median of the frames."""
+    moves: float
+    """How much of it goes where the scene goes: the median of the frames."""
+    aside: float
+    """How much of it is found again, as a whole, at one place to the side: the median of the frames."""
+    passed: float
+    """Share of the length, over all frames, where the scene moves sideways behind it."""
+    held: float
+    """Where the scene moves: how much of it stays."""
+    follows: float
+    """Where the scene moves: how much of it goes with the scene, as a share of what stays at its very place."""
+    seen: float
+    """Its strength in the picture itself, in sigmas."""
+    edge: float
+    """How different its two sides are in the picture itself, all along, in sigmas: beside an edge of the scene."""
+    astray: float
+    """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
+
+
+def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, quiet: float) -> Verdict:
+    """Compare a line with frames around.
+
+    Parameters
+    ----------
+    centre:
+        The line's frame: planes of light.
+    sigma:
+        Local noise of the line's plane.
+    quiet:
+        The frame's noise, where it is least.
+    """
+    w = centre.shape[2]
+    here = sigma[line.y, np.clip(line.x.astype(np.int64), 0, w - 1)]
+    around = profile(centre[line.plane], line.y, line.x, line.width // 2 + GAP + FLANK + 1)
+    left = around.shape[1] // 2 - line.width // 2
+    sides = around[:, left + line.width + GAP :][:, :FLANK].mean(1) - around[:, left - GAP - FLANK : left - GAP].mean(1)
+    edge = abs(float(np.nan_to_num(np.clip(sides / here, -CLIP, CLIP)).mean()))
+    if line.fleeting:
+        line = replace(line, strength=strength(around, here, line.tone, line.width))
+    own = max(line.mean, 1e-3)
+    zero = np.zeros(len(line.y), np.float32)
+    stays, moves, aside, astray = [], [], [], []
+    passed, held, whole, kept, went = 0, 0.0, 0.0, 0.0, 0.0
+    for other in others:
+        still = _again(line, other, here, zero, zero, range(-1, 2))
+        follow = [_vectors(other, line.y, line.x + off) for off in (0, -BESIDE, BESIDE)]
+        gone = [_again(line, other, here, dx, dy, range(-2, 3)).mean() / own for dx, dy in follow]
+        # Motion beside the line: both sides must agree that there is some.
+        left, right = follow[1][0], follow[2][0]
+        behind = (np.minimum(np.abs(left), np.abs(right)) >= MOVES) & (left * right > 0)
+        stays.append(still.mean() / own)
+        moves.append(max(gone))
+        astray.append(min(_unlike(line, centre, other, dx, dy) for dx, dy in follow) / quiet)
+        passed += int(behind.sum())
+        held += float(still[behind].sum())
+        # Motion of a pixel or two is told by the very place alone.
+        exact = range(1)
+        kept += float(_again(line, other, here, zero, zero, exact)[behind].sum())
+        went += max(float(_again(line, other, here, np.rint(dx), dy, exact)[behind].sum()) for dx, dy in follow)
+        whole += float(line.strength[behind].sum())
+        # Strips of a picture find chance likenesses: the line moves as a whole.
+        reach = line.width // 2 + GAP + FLANK + ASIDE + 1
+        around = profile(other.planes[line.plane], line.y, line.x, reach)
+        away = [strength(around, here, line.tone, line.width, s).mean() for s in range(-ASIDE, ASIDE + 1) if abs(s) > 1]
+        aside.append(max(away) / own)
+    share = passed / (len(line.y) * len(others))
+    held = held / max(whole, 1e-3) if passed else 0.0
+    return Verdict(
+        float(np.median(stays)),
+        float(np.median(moves)),
+        float(np.median(aside)),
+        share,
+        held,
+        went / max(kept, 1e-3),
+        line.mean,
+        edge,
+        float(np.median(astray)),
+    )
+
+
+def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
+    """Return how far the scene beside a line is from what another frame shows there, in stops: the median of rows."""
+    inner, reach = line.width // 2 + 2, line.width // 2 + 10
+    here = profile(centre[line.plane], line.y, line.x, reach)
+    there = profile(other.planes[line.plane], line.y + np.rint(dy).astype(np.int64), line.x + dx, reach)
+    away = np.delete(here - there, np.s_[reach - inner : reach + inner + 1], axis=1)
+    known = np.isfinite(away).all(1)
+    if not known.any():
+        return 1e3
+    away = away[known]
+    # Flicker is no unlikeness.
+    away = away - away.mean(1, keepdims=True)
+    return float(np.median(np.abs(away).mean(1)))
+
+
+def extended(line: Line, planes: list[Floats], sigma: Floats) -> tuple[Line, float]:
+    """Follow an upright line beyond its ends to the picture's borders, in its frame (the first) and those around.
+
+    Returns the line over the whole height and the share of the height that it spans, in twentieths.
+    """
+    h, w = planes[0].shape
+    lean, at = np.polyfit(line.y, line.x, 1) if len(line.y) > 1 else (0.0, float(line.x[0]))
+    y = np.arange(h)
+    x = (at + lean * y).astype(np.float32)
+    x[line.y] = line.x
+    x = np.clip(x, 0, w - 1)
+    here = sigma[y, x.astype(np.int64)]
+    reach = line.width // 2 + GAP + FLANK + 2
+    frames = [strength(profile(plane, y, x, reach), here, line.tone, line.width) for plane in planes]
+    rows = np.mean(frames, axis=0, dtype=np.float32)
+    parts = np.array([part.mean() for part in np.array_split(rows, 20)])
+    least = max(0.4 * line.mean, 1.8 / np.sqrt(h / 20 * len(frames)))
+    return replace(line, y=y, x=x, strength=frames[0]), float((parts > least).mean())
