@@ -13,6 +13,7 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Node, Request, only
 from safelight.graph.plan import Key, Need, Plan, Target, Task, clamped_needs
+from safelight.graph.pool import shared
 from safelight.graph.provenance import bare, has_record, with_codes
 from safelight.graph.region import Region
 
@@ -45,6 +46,7 @@ class Executor:
         self._device = device
         self._cpu = Device("cpu", device.threads)
         self._budget = budget
+        shared.keep_within(budget)
         self._tile = tile
         self._cancel = cancel or threading.Event()
         self._analyses = analyses or {}

@@ -16,8 +16,8 @@ Block = np.ndarray[Any, np.dtype[np.uint8]]
 
 SMALLEST = 1 << 18
 """Bytes below which the allocator is as quick."""
-MOST_IDLE = 512 << 20
-"""Bytes kept that nobody uses; beyond it the oldest go back to the system."""
+MOST_IDLE = 1 << 30
+"""Bytes kept that nobody uses, until somebody says; beyond it the oldest go back to the system."""
 
 
 class Pool:
@@ -34,6 +34,10 @@ class Pool:
     def idle_bytes(self) -> int:
         """Bytes that wait to be used again."""
         return sum(block.nbytes for block in list(self._idle.values()))
+
+    def keep_within(self, budget: int) -> None:
+        """Keep up to a quarter of a render's budget idle, and 2 GiB at most: what Degrain lays aside for a 4K frame."""
+        self._most_idle = min(budget // 4, 2 << 30)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """Return an array with arbitrary content, rows of consecutive floats."""

@@ -56,6 +56,14 @@ def test_idle_memory_is_bounded() -> None:
     assert pool.idle_bytes <= 3 * SIZE
 
 
+def test_a_render_says_how_much_may_lie_idle() -> None:
+    pool = Pool()
+    pool.keep_within(8 * SIZE)
+    held = [pool.empty(SHAPE) for _ in range(10)]
+    del held
+    assert pool.idle_bytes <= 2 * SIZE
+
+
 def test_threads_never_share_a_block() -> None:
     pool = Pool()
     wrong: list[int] = []
