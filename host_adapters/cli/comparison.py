@@ -20,11 +20,12 @@ from safelight.graph.device import Device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError, RenderError
 from safelight.graph.graph import Graph
-from safelight.graph.image import Array, Clip, Image, colour_planes
+from safelight.graph.image import COLOUR_CHANNELS, Array, Clip, Image, colour_planes
 from safelight.graph.progress import Progress, Stage
 from safelight.graph.provenance import CHANNEL, KEPT, changed, codes, describe, has_record, tally
 from safelight.graph.region import Region
 from safelight.graph.render import pull
+from safelight.nodes.io.files.formats import origin_types
 from safelight.nodes.measure.metrics import (
     Figures,
     Spectrum,
@@ -68,10 +69,16 @@ class Record:
 
 
 def read_record(a: Image, b: Image, offset: tuple[int, int]) -> Record | None:
-    """Hold B's record against A, `offset` being A's display window's corner less B's; None where B has none."""
+    """Hold B's record against A, `offset` being A's display window's corner less B's; None where B has none.
+
+    Where B's file holds halfs, A counts as the nearest halfs: a kept pixel is kept as far as the file can hold it.
+    """
     if not has_record(b):
         return None
     found = codes(b)
+    if "half" in [origin_types(b.metadata).get(name) for name in (*COLOUR_CHANNELS, "Y")]:
+        with np.errstate(over="ignore"):  # beyond 65520 a half is infinite
+            a = a.with_data(a.data.astype(np.float16).astype(np.float32))
     at, (dx, dy) = a.region, offset
     aligned = replace(a, region=Region(at.x0 - dx, at.y0 - dy, at.x1 - dx, at.y1 - dy))
     touched = np.ones(found.shape, dtype=bool)

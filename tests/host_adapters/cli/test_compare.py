@@ -201,3 +201,17 @@ def test_a_record_is_held_against_the_pixels_that_a_has() -> None:
     found = read_record(a, b, (10, 20))
     assert found is not None and found.broken == 8
     assert read_record(b, a, (0, 0)) is None
+
+
+def test_a_kept_pixel_is_kept_as_far_as_halfs_can_hold_it(safelight: Safelight, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(3).random((3, 6, 8)).astype(np.float32)
+    pixels[0, 0, 0] = 1e6
+    write(tmp_path / "a", pixels, 1)
+    with np.errstate(over="ignore"):
+        stored = pixels.astype(np.float16)
+    write_recorded(tmp_path / "b", stored, np.zeros((6, 8)))
+    assert safelight("compare", "a", "b", cwd=tmp_path).returncode == 0
+    stored[1, 2, 3] = np.nextafter(stored[1, 2, 3], np.float16(2))
+    write_recorded(tmp_path / "b", stored, np.zeros((6, 8)))
+    done = safelight("compare", "a", "b", cwd=tmp_path)
+    assert done.returncode == 1 and "differ from A: 1" in done.stderr
