@@ -180,6 +180,7 @@ def test_scene_linear_stills_survive(data: Path, tmp_path: Path, name: str) -> N
     bright = before.data[:3] > np.maximum(1, np.quantile(before.data[:3], 0.999))
     if bright.any():
         assert after.data[:3].max() > 0.7 * before.data[:3].max()
+        # The brightest pixels of a lone still are its glints and its own grain's peaks: some of both is taken.
         np.testing.assert_allclose(after.data[:3][bright].mean(), before.data[:3][bright].mean(), rtol=0.08)
     assert np.isfinite(after.data).all() == np.isfinite(before.data).all()
     if (before.data[:3] < -1e-3).any():
