@@ -20,7 +20,7 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Array, Image, colour_planes
 from safelight.graph.region import Region
 from safelight.graph.render import pull
-from safelight.host_adapters.cli.demo.page import SCRIPT, STYLE
+from safelight.host_adapters.cli.demo.page import SCRIPT, STYLE, slider
 from safelight.host_adapters.cli.demo.pictures import GAIN, Bytes, difference, view_of
 
 CROP = (160, 120)
@@ -181,16 +181,7 @@ def _page(
 <body><main>
 <h1>{escape(title)}</h1>
 <p class="faint">{escape(said or "bit-identical")}; {totals.get("frames", 0)} frames, seen through {escape(view)}.</p>
-<div class="bar">
-<label>left <select id="left">{steps}</select></label>
-<label>right <select id="right">{right}</select></label>
-<label>frame <select id="frame">{frames}</select></label>
-<span><button data-zoom="1" aria-pressed="true">100 %</button> <button data-zoom="2">200 %</button></span>
-<span class="faint">move over the picture, or use the arrow keys</span>
-</div>
-<div class="stage"><div class="pair" id="pair"><img id="under" alt="right picture"><img id="over" class="over"
-alt="left picture"><div class="line" id="line"></div><span class="tag a" id="tag-a"></span><span class="tag b"
-id="tag-b"></span></div></div>
+{slider(steps, right, frames)}
 <h2>At {ZOOM * 100} %</h2>
 {"".join(figures)}
 <p class="faint">The difference is B - A in stops about mid-grey, {GAIN:g} times as large. The slider's pictures are

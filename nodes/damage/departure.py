@@ -15,9 +15,9 @@ from scipy import ndimage
 from safelight.graph.device import Device
 from safelight.graph.image import Image, colour_planes
 from safelight.graph.region import Region
-from safelight.nodes.grain.domain import CODE, TOE
+from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise
-from safelight.nodes.grain.working import BORDER, filled, mirror, work_area
+from safelight.nodes.grain.working import BORDER, encoded, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
@@ -63,26 +63,8 @@ def prepare(image: Image, device: Device) -> Frame:
     """Encode one frame: stops above a toe of 0.01, without holes, mirrored beyond its edges."""
     found = colour_planes(image.channels)
     use = found if len(found) == 3 else found[:1]
-    region, xp = image.region, device.xp
-    work = work_area(region)
-    source = filled(image.data[list(use)], xp)
-    planes = xp.empty((len(use), work.height, work.width), dtype=np.float32)
-    luma = xp.empty((1, work.height, work.width), dtype=np.float32)
-    launch(
-        device,
-        "degrain_encode",
-        region,
-        plate=(source, region),
-        out=(planes, work),
-        luma=(luma, work),
-        curve=(np.zeros((1, 2)), (0.0, 1.0)),
-        planes=len(use),
-        domain=CODE["log"],
-        per_toe=1 / TOE,
-        search_scale=SEARCH_SCALE,
-    )
-    mirror(planes, region.width, region.height, xp)
-    mirror(luma, region.width, region.height, xp)
+    region = image.region
+    planes, luma = encoded(image.data[list(use)], region, coding("log"), SEARCH_SCALE, device)
     return Frame(region, planes, pyramid(luma, device, reach=48))
 
 

@@ -21,7 +21,7 @@ from safelight.nodes.grain.merging import Stack, merged
 from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.taking import Taking, coverage
-from safelight.nodes.grain.working import filled, mirror, work_area
+from safelight.nodes.grain.working import encoded, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import Pyramid, compensate, pyramid, quarter, search
 
@@ -238,9 +238,7 @@ class Degrain(Node):
 
     def prepare(self, params: DegrainParams, port: str, image: Image, device: Device) -> Prepared:
         """Encode one frame and build its search pyramid."""
-        xp = device.xp
         region = image.region
-        work = work_area(region)
         planes, pyramids = [], []
         whole, first = _coding(params, image.channels), 0
         for group in _groups(image.channels):
@@ -249,24 +247,7 @@ class Degrain(Node):
             # One view where the planes lie in order, as they nearly always do.
             ordered = group == tuple(range(group[0], group[0] + len(group)))
             source = image.data[group[0] : group[0] + len(group)] if ordered else image.data[list(group)]
-            source = filled(source, xp)
-            coded = device.empty((len(group), work.height, work.width))
-            luma = device.empty((1, work.height, work.width))
-            launch(
-                device,
-                "degrain_encode",
-                region,
-                plate=(source, region),
-                out=(coded, work),
-                luma=(luma, work),
-                curve=part.forward,
-                planes=len(group),
-                domain=CODE[part.domain],
-                per_toe=1 / TOE,
-                search_scale=SEARCH_SCALE[part.domain],
-            )
-            mirror(coded, region.width, region.height, xp)
-            mirror(luma, region.width, region.height, xp)
+            coded, luma = encoded(source, region, part, SEARCH_SCALE[part.domain], device)
             planes.append(coded)
             pyramids.append(pyramid(luma, device, reach=24 * max(1, params.radius)))
         return Prepared(region, tuple(planes), tuple(pyramids))

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from safelight.graph.device import Device
 from safelight.graph.region import Region
+from safelight.nodes.grain.domain import CODE, TOE, Coding
+from safelight.nodes.kernels.launch import launch
 
 BORDER = 8
 TILE, WIDE = 122, 162  # of the kernel `degrain`: columns an item writes, columns it reads
@@ -59,3 +62,42 @@ def filled(planes: Any, xp: Any) -> Any:
         values = xp.where(reached, total / xp.maximum(count, np.float32(1)), values)
         good = good | reached
     return values
+
+
+def encoded(source: Any, region: Region, code: Coding, scale: float, device: Device) -> tuple[Any, Any]:
+    """Return a frame as it is searched and compared; see the kernel `degrain_encode`.
+
+    Parameters
+    ----------
+    source:
+        (n, H, W) float32 over `region`, scene-linear: R, G, B, or one plane. What is not finite is filled.
+    code:
+        How light becomes the numbers that are compared, for these planes.
+    scale:
+        Steps of the search luma for each unit of that domain.
+
+    Returns
+    -------
+    tuple
+        The planes (n, h, w), three of them as grey and two colour differences, orthonormal; and the luma (1, h, w) in
+        whole numbers. Both over `work_area(region)`, mirrored beyond the picture.
+    """
+    work = work_area(region)
+    planes = device.empty((source.shape[0], work.height, work.width))
+    luma = device.empty((1, work.height, work.width))
+    launch(
+        device,
+        "degrain_encode",
+        region,
+        plate=(filled(source, device.xp), region),
+        out=(planes, work),
+        luma=(luma, work),
+        curve=code.forward,
+        planes=source.shape[0],
+        domain=CODE[code.domain],
+        per_toe=1 / TOE,
+        search_scale=scale,
+    )
+    mirror(planes, region.width, region.height, device.xp)
+    mirror(luma, region.width, region.height, device.xp)
+    return planes, luma

@@ -130,16 +130,7 @@ def page(
 <h1>{escape(title)}</h1>
 <p class="faint">{escape(lead)}</p>
 <h2>Before and after</h2>
-<div class="bar">
-<label>left <select id="left">{left}</select></label>
-<label>right <select id="right">{right}</select></label>
-<label>frame <select id="frame">{frames}</select></label>
-<span><button data-zoom="1" aria-pressed="true">100 %</button> <button data-zoom="2">200 %</button></span>
-<span class="faint">move over the picture, or use the arrow keys</span>
-</div>
-<div class="stage"><div class="pair" id="pair"><img id="under" alt="right picture"><img id="over" class="over"
-alt="left picture"><div class="line" id="line"></div><span class="tag a" id="tag-a"></span><span class="tag b"
-id="tag-b"></span></div></div>
+{slider(left, right, frames)}
 <p class="faint">Seen through {escape(view)}. The page holds JPEGs; the pictures themselves are the EXRs beside it.</p>
 <h2>Against the truth</h2>
 {_table(measured)}
@@ -181,3 +172,17 @@ def _readings(measured: Measured) -> str:
 <p class="faint">A virtual microdensitometer on the chart's grey patches from {READ_STOPS[0]:+d} to {READ_STOPS[1]:+d}
 stops, corrected for the pixel grid: sigma of density over the stock's data sheet. A few per cent are chance: these are
 small patches of few frames.</p>"""
+
+
+def slider(left: str, right: str, frames: str) -> str:
+    """Return two pictures under a slider, with their choices as options of HTML; `SCRIPT` moves it."""
+    return f"""<div class="bar">
+<label>left <select id="left">{left}</select></label>
+<label>right <select id="right">{right}</select></label>
+<label>frame <select id="frame">{frames}</select></label>
+<span><button data-zoom="1" aria-pressed="true">100 %</button> <button data-zoom="2">200 %</button></span>
+<span class="faint">move over the picture, or use the arrow keys</span>
+</div>
+<div class="stage"><div class="pair" id="pair"><img id="under" alt="right picture"><img id="over" class="over"
+alt="left picture"><div class="line" id="line"></div><span class="tag a" id="tag-a"></span><span class="tag b"
+id="tag-b"></span></div></div>"""
