@@ -92,7 +92,9 @@ def coloured(records: Floats, *, sensitivity: float, smallest: int, largest: int
                     continue
                 calm = found.around(i, apart) / max(strength[i], 1e-6)
                 logit = 1.5 * np.log(found.most[i] / (HIGH * ease)) + 6 * (PURE - share[i]) / PURE
-                logit -= 8 * max(calm - 0.15, 0) + 1.5
+                logit -= (
+                    8 * max(calm - 0.15, 0) + 6 * max(_busy(own[c], (first, second), found.boxes[i]) - 0.6, 0) + 1.5
+                )
                 found.lay(i, out, 1 / (1 + np.exp(-np.clip(logit, -40, 40))))
     out[out < 0.02] = 0
     return out
@@ -139,6 +141,12 @@ class _Spots:
 
 def _grown(box: tuple[slice, ...], by: int, shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(max(0, b.start - by), min(n, b.stop + by)) for b, n in zip(box, shape, strict=True))
+
+
+def _busy(own: Floats, others: tuple[Floats, Floats], box: tuple[slice, ...]) -> float:
+    """Return the range of the other records on and 8 pixels around a spot, against its depth."""
+    wide = _grown(box, 8, own.shape)
+    return max(float(np.ptp(other[wide])) for other in others) / max(float(np.abs(own[box]).max()), 1e-6)
 
 
 def _fringe(own: Floats, others: tuple[Floats, Floats], box: tuple[slice, ...]) -> bool:
