@@ -1,4 +1,4 @@
-"""How different two colours look: CIE Lab, ΔE2000 (CIEDE2000) and ΔE ITP.
+"""How different two colours look: CIE Lab, ΔE2000 (CIEDE2000), ΔE ITP, and light as evenly as it is seen (PQ, PU21).
 
 Everything here takes and gives float64 arrays whose first axis is the three components: (3,), (3, n), (3, h, w).
 Light comes as CIE 1931 XYZ relative to D65, as `ColourConfig.to_xyz` makes it from any space of the config.
@@ -24,6 +24,11 @@ _FROM_XYZ = np.linalg.inv(_TO_XYZ)
 # Rec. ITU-R BT.2100-2, table 7.
 _TO_LMS = np.array([[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]) / 4096
 _TO_ICTCP = np.array([[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]) / 4096
+
+# Mantiuk and Azimi 2021, "banding and glare", the encoding the authors recommend.
+_PU21 = (0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142)
+PU21_WHITE = 256.0
+"""PU21 value that counts as full scale: that of 100 cd/m², so that figures compare with those of 8-bit pictures."""
 
 _CHUNK = 1 << 18
 
@@ -100,6 +105,19 @@ def pq(light: npt.ArrayLike) -> Values:
     y = np.maximum(np.asarray(light, np.float64), 0.0) / 10000
     power = y ** (2610 / 16384)
     return np.asarray(((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32), np.float64)
+
+
+def pu21(light: npt.ArrayLike) -> Values:
+    """Return light in cd/m² on a scale that is even to the eye: 0 at 0.005 cd/m², 256 near 100, 595 at 10,000.
+
+    Light outside 0.005 … 10,000 counts as the nearer end.
+
+    Source: Mantiuk and Azimi, PU21: A novel perceptually uniform encoding for adapting existing quality metrics for
+    HDR, Picture Coding Symposium 2021.
+    """
+    p = _PU21
+    power = np.clip(np.asarray(light, np.float64), 0.005, 10000.0) ** p[3]
+    return np.asarray(np.maximum(p[6] * (((p[0] + p[1] * power) / (1 + p[2] * power)) ** p[4] - p[5]), 0.0), np.float64)
 
 
 def ictcp(xyz: npt.ArrayLike) -> Values:

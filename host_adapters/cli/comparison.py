@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from safelight.colour.config import config_for
-from safelight.colour.difference import delta_e_2000, delta_e_itp, lab
+from safelight.colour.difference import PU21_WHITE, delta_e_2000, delta_e_itp, lab, pu21
 from safelight.graph.device import Device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError, RenderError
@@ -38,7 +38,7 @@ from safelight.nodes.measure.metrics import (
 )
 
 DISPLAY_WHITE = 100.0
-"""cd/m² that scene-linear 1.0 counts as for ΔE ITP."""
+"""cd/m² that scene-linear 1.0 counts as for ΔE ITP and PU21, unless said otherwise."""
 _CPU = Device("cpu", 1)
 
 
@@ -48,6 +48,8 @@ class Colours:
 
     e2000: float
     itp: float
+    pu_square: float
+    """Mean squared difference of luminance in PU21 units."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class Measured:
     shift_b: tuple[float, float] | None
     record: Record | None = None
 
+    @property
+    def pu_psnr(self) -> float | None:
+        """PSNR of luminance as evenly as it is seen, in dB."""
+        return psnr(self.colours.pu_square, PU21_WHITE) if self.colours is not None else None
+
     def as_data(self) -> dict[str, Any]:
         """Return plain data; what is infinite or has no meaning is null."""
         found = self.figures
@@ -117,6 +124,7 @@ class Measured:
             "ssim": found.ssim,
             "delta_e_2000": self.colours.e2000 if self.colours is not None else None,
             "delta_e_itp": self.colours.itp if self.colours is not None else None,
+            "pu_psnr_db": _finite(self.pu_psnr),
             "max_difference": found.max_difference,
             "level": found.level,
             "shift_a": self.shift_a,
@@ -176,6 +184,11 @@ class Totals:
             return None
         return psnr(float(np.average(self.mean_squares, weights=self.weights)), self.peak)
 
+    @property
+    def pu_psnr(self) -> float | None:
+        """PU21-PSNR of all frames as one."""
+        return psnr(float(np.mean([pair.pu_square for pair in self.colours])), PU21_WHITE) if self.colours else None
+
     def as_data(self) -> dict[str, Any]:
         """Return plain data."""
         return {
@@ -188,6 +201,7 @@ class Totals:
             "ssim": float(np.mean(self.ssims)) if self.ssims else None,
             "delta_e_2000": float(np.mean([pair.e2000 for pair in self.colours])) if self.colours else None,
             "delta_e_itp": float(np.mean([pair.itp for pair in self.colours])) if self.colours else None,
+            "pu_psnr_db": _finite(self.pu_psnr),
             "max_difference": self.largest,
             "flicker": flicker(self.levels),
             "jitter_a": jitter(self.shifts_a),
@@ -318,8 +332,11 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def colour_difference(graph: Graph, device: Device) -> ColourMeter | None:
-    """Return what measures colour differences of pictures in the working space; None when the config cannot say."""
+def colour_difference(graph: Graph, device: Device, white: float = DISPLAY_WHITE) -> ColourMeter | None:
+    """Return what measures colour differences of pictures in the working space; None when the config cannot say.
+
+    `white` is the light of 1.0 in cd/m², for the measures of display light.
+    """
     config = config_for(graph.settings)
     try:
         config.to_xyz(np.zeros((3, 1, 1), dtype=np.float32), config.working, _CPU)
@@ -333,13 +350,14 @@ def colour_difference(graph: Graph, device: Device) -> ColourMeter | None:
         if not count:
             return None
         if not differs.any():
-            return Colours(0.0, 0.0)
+            return Colours(0.0, 0.0, 0.0)
         first, second = (
             np.asarray(config.to_xyz(np.ascontiguousarray(p[:, differs])[:, None], config.working, _CPU), np.float64)
             for p in (a, b)
         )
         e2000 = delta_e_2000(lab(first), lab(second))
-        itp = delta_e_itp(first * DISPLAY_WHITE, second * DISPLAY_WHITE)
-        return Colours(float(np.nansum(e2000)) / count, float(np.nansum(itp)) / count)
+        itp = delta_e_itp(first * white, second * white)
+        seen = np.square(pu21(first[1] * white) - pu21(second[1] * white))
+        return Colours(*(float(np.nansum(part)) / count for part in (e2000, itp, seen)))
 
     return measure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from safelight.colour.config import config_for
-from safelight.colour.difference import D65, delta_e_2000, delta_e_itp, ictcp, lab, pq
+from safelight.colour.difference import D65, delta_e_2000, delta_e_itp, ictcp, lab, pq, pu21
 from safelight.graph.device import Device
 from safelight.graph.node import Settings
 
@@ -114,6 +114,15 @@ def test_pq() -> None:
     # Rec. ITU-R BT.2100: 10000 cd/m² is 1; BT.2408: 100 cd/m² is 51 % and 203 cd/m² is 58 %.
     np.testing.assert_allclose(pq([0.0, 100.0, 203.0, 10000.0]), [7.31e-7, 0.508, 0.581, 1.0], atol=5e-4)
     assert pq(-5.0) == pq(0.0)
+
+
+def test_pu21() -> None:
+    """Its ends and 100 cd/m² as its authors publish them; steps grow with light, and less than light does."""
+    np.testing.assert_allclose(pu21([0.005, 100.0, 10000.0]), [0.0, 256.0, 595.4], atol=0.5)
+    assert pu21(-1.0) == pu21(0.005) and pu21(2e4) == pu21(1e4)
+    light = np.geomspace(0.005, 10000, 500)
+    seen = pu21(light)
+    assert (np.diff(seen) > 0).all() and (np.diff(np.diff(seen) / np.diff(light)) < 0).all()
 
 
 def itp_of_rgb(rgb: tuple[float, float, float]) -> tuple[float, float, float]:

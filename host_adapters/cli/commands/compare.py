@@ -21,6 +21,9 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="What it is compared with.", show_default=False)],
     frames: Frames = None,
     peak: Annotated[float, typer.Option("--peak", help="Value that counts as full scale for PSNR and SSIM.")] = 1.0,
+    white: Annotated[
+        float, typer.Option("--white", help="Light of scene-linear 1.0 on the display, in cd/m², for ΔE ITP and PU21.")
+    ] = 100.0,
     colourspace: Annotated[
         str, typer.Option("--colourspace", help="Colour space of both, where the files do not say it.")
     ] = "auto",
@@ -41,7 +44,8 @@ def compare(
     \b
     PSNR      dB against --peak; of all frames as one in the last line
     SSIM      Wang et al. 2004, by channel
-    ΔE        mean colour difference: CIEDE2000 with white at 1.0, ITP (BT.2124) with 1.0 as 100 cd/m²
+    ΔE        mean colour difference: CIEDE2000 with white at 1.0, ITP (BT.2124) with 1.0 as --white cd/m²
+    PU        PSNR of luminance as evenly as it is seen from 0.005 to 10,000 cd/m² (PU21, 256 as full scale)
     level     mean of A - B; flicker is how much it changes from frame to frame (RMS)
     provenance  of B, where it carries that channel: pixels by origin; those marked kept must have A's bits
     shift     pixels the whole picture moved since the frame before; jitter is how much that changes (RMS)
@@ -49,7 +53,7 @@ def compare(
     Examples
       safelight compare truth.####.exr degrained.####.exr
       safelight compare scan/ restored/ --frames 1001-1024 --json
-      safelight compare before.exr after.exr --peak 10
+      safelight compare before.exr after.exr --peak 10 --white 203
       safelight compare scan/ degrained/ --page look      crops at 200 %, a slider, the difference
     """
     import math
@@ -71,6 +75,8 @@ def compare(
 
     if not (peak > 0 and math.isfinite(peak)):
         raise GraphError(f"--peak {peak} is no full scale", remedy="Give a number above 0.")
+    if not 1 <= white <= 10000:
+        raise GraphError(f"--white {white:g} is no light of a display", remedy="Give cd/m², 1 to 10000; 100 for SDR.")
     place, budget = choose_device(device, threads), read_size(memory)
     graph = graph_of(a, b, colourspace, untrusted=untrusted)
     frames_a, frames_b = check_pair(graph, parse_frames(frames) if frames is not None else None)
@@ -92,7 +98,7 @@ def compare(
             memory=budget,
             progress=shown,
             cancel=cancel,
-            meter=colour_difference(graph, place),
+            meter=colour_difference(graph, place, white),
         ):
             totals.add(pair)
             if table is None:
@@ -106,7 +112,7 @@ def compare(
         shown_on = write_page(page, graph, frames_a, frames_b, totals.as_data(), f"{a.name} and {b.name}")
     false = _false_record(totals, b)
     if table is None:
-        found = {"a": a, "b": b, "peak": peak, "notes": notes, "all": totals.as_data(), "frames": rows}
+        found = {"a": a, "b": b, "peak": peak, "white": white, "notes": notes, "all": totals.as_data(), "frames": rows}
         failed = {} if false is None else {"exit": 1, "error": error_data(false)}
         put_json({"ok": false is None, **failed, **found} | ({"page": shown_on} if shown_on is not None else {}))
     else:
@@ -132,7 +138,19 @@ class _Table:
         from rich.table import Table
 
         self._table = Table()
-        for name in ("frame", "PSNR dB", "SSIM", "ΔE 2000", "ΔE ITP", "max", "level", "changed", "shift A", "shift B"):
+        for name in (
+            "frame",
+            "PSNR dB",
+            "SSIM",
+            "ΔE 2000",
+            "ΔE ITP",
+            "PU dB",
+            "max",
+            "level",
+            "changed",
+            "shift A",
+            "shift B",
+        ):
             self._table.add_column(name, justify="right")
 
     def add(self, pair: Measured) -> None:
@@ -144,6 +162,7 @@ class _Table:
             _text(found.ssim, ".5f"),
             _text(pair.colours.e2000 if pair.colours else None, ".3f"),
             _text(pair.colours.itp if pair.colours else None, ".3f"),
+            _text(pair.pu_psnr, ".2f"),
             _text(found.max_difference, ".4g"),
             _text(found.level, "+.2e"),
             "identical" if found.bit_identical else f"{found.changed / found.pixels:.2%}",
@@ -162,6 +181,7 @@ class _Table:
             _text(data["ssim"], ".5f"),
             _text(data["delta_e_2000"], ".3f"),
             _text(data["delta_e_itp"], ".3f"),
+            _text(totals.pu_psnr, ".2f"),
             _text(totals.largest, ".4g"),
             "",
             "identical" if totals.identical else f"{totals.changed / max(1, totals.pixels):.2%}",

@@ -12,6 +12,7 @@ import OpenEXR
 import OpenImageIO
 import pytest
 
+from safelight.colour.difference import pu21
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.progress import Silent
@@ -83,6 +84,22 @@ def test_peak_is_taken(safelight: Safelight, clips: Path) -> None:
         for peak in (1, 10)
     )
     assert ten - one == pytest.approx(20)
+
+
+def test_white_is_the_light_of_one(safelight: Safelight, tmp_path: Path) -> None:
+    for name, level in (("a", 0.5), ("b", 0.25)):
+        write(tmp_path / name, np.full((3, 12, 16), level, np.float32), 1)
+    sdr, hdr = (
+        json.loads(safelight("compare", "a", "b", "--json", *white, cwd=tmp_path).stdout)
+        for white in ([], ["--white", "2000"])
+    )
+    for found, white in ((sdr, 100.0), (hdr, 2000.0)):
+        apart = float(pu21(0.5 * white) - pu21(0.25 * white))
+        assert found["white"] == white
+        assert found["all"]["pu_psnr_db"] == pytest.approx(20 * math.log10(256 / apart), abs=0.02)
+    assert sdr["all"]["delta_e_2000"] == hdr["all"]["delta_e_2000"] and sdr["all"]["delta_e_itp"] > 0
+    refused = safelight("compare", "a", "b", "--white", "0", cwd=tmp_path)
+    assert refused.returncode == 2 and "--white 0" in refused.stderr
 
 
 def test_the_table_says_it_all(safelight: Safelight, clips: Path) -> None:
