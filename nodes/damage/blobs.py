@@ -1,6 +1,6 @@
-"""Connected pixels that depart from their neighbours in time, measured piece by piece and judged.
+"""Connected pixels that depart from their neighbours in time, measured piece by piece.
 
-Works on the host in numpy and scipy.ndimage (labels): what is judged are a few thousand pieces a frame.
+Works on the host: what stands out is a small part of a frame, so pieces are lists of pixels, never whole planes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 EIGHT = np.ones((3, 3), bool)
 RING = 4
+DENSE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +26,12 @@ class Pieces:
     """Connected pixels of one tone and what was measured of each; arrays over pieces 0 … n - 1."""
 
     tone: str
-    labels: npt.NDArray[np.int32]
-    """(H, W): piece + 1, or 0."""
-    boxes: npt.NDArray[np.intp]
+    shape: tuple[int, int]
+    at: Ints
+    """Positions of their pixels in the flat frame, ascending."""
+    index: Ints
+    """The piece each of those pixels belongs to."""
+    boxes: Ints
     """(n, 4): x0, y0, x1, y1, exclusive, in pixels of the region."""
     sums: Mapping[str, Floats]
     """Measurements by name."""
@@ -35,14 +39,52 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def mean(self, plane: Any) -> Floats:
+        """Return each piece's mean of a plane (H, W)."""
+        return means(self.index, plane.ravel()[self.at], len(self))
+
 
 def none(tone: str, shape: tuple[int, int]) -> Pieces:
     """Return no pieces."""
-    return Pieces(tone, np.zeros(shape, np.int32), np.zeros((0, 4), np.intp), {})
+    empty = np.zeros(0, np.intp)
+    return Pieces(tone, shape, empty, empty, np.zeros((0, 4), np.intp), {})
 
 
-def _mean(index: Ints, values: Any, count: int, number: Floats) -> Floats:
+def means(index: Ints, values: Any, count: int) -> Floats:
+    """Return the mean of the values of each of `count` groups; 0 for one without."""
+    number = np.bincount(index, minlength=count)
     return np.asarray(np.bincount(index, values, count) / np.maximum(number, 1), np.float64)
+
+
+def most(index: Ints, values: Any, count: int) -> Floats:
+    """Return the largest of the values, none below 0, of each of `count` groups."""
+    out = np.zeros(count)
+    order = np.argsort(values, kind="stable")
+    out[index[order]] = np.maximum(values[order], 0)
+    return out
+
+
+def components(hot: Any) -> tuple[Ints, Ints, int]:
+    """Return the positions of the pixels that are set, ascending, the number of the 8-connected piece each belongs to,
+    and how many pieces there are."""
+    at = np.flatnonzero(hot)
+    if len(at) > DENSE * hot.size:
+        labels, count = ndimage.label(hot, EIGHT)
+        return at, labels.ravel()[at].astype(np.intp) - 1, int(count)
+    width = hot.shape[1]
+    x = at % width
+    first, second = [], []
+    for step, inside in ((1, x < width - 1), (width - 1, x > 0), (width, None), (width + 1, x < width - 1)):
+        here = np.arange(len(at)) if inside is None else np.flatnonzero(inside)
+        goal = at[here] + step
+        there = np.minimum(np.searchsorted(at, goal), max(0, len(at) - 1))
+        meet = at[there] == goal
+        first.append(here[meet])
+        second.append(there[meet])
+    a, b = np.concatenate(first), np.concatenate(second)
+    graph = sparse.coo_matrix((np.ones(len(a), bool), (a, b)), (len(at), len(at)))
+    count, index = sparse.csgraph.connected_components(graph, directed=False)
+    return at, index.astype(np.intp), int(count)
 
 
 def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded: float, smallest: int) -> Pieces:
@@ -50,80 +92,86 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
     above `seeded`."""
     grey = tone != "coloured"
     support, seed = (fields["grey"], fields["grey_seed"]) if grey else (fields["colour"], fields["colour_seed"])
-    if tone == "dark":
-        hot, strength = support < -low, -seed
-    elif tone == "bright":
-        hot, strength = support > low, seed
-    else:
-        hot, strength = np.abs(support) > low, np.abs(seed)
-    labels, count = ndimage.label(hot, EIGHT)
-    at = np.flatnonzero(labels)
-    index = labels.ravel()[at]
+    shape = support.shape
+    hot = {"dark": lambda: support < -low, "bright": lambda: support > low, "coloured": lambda: np.abs(support) > low}
+    at, index, count = components(hot[tone]())
+    strengths = np.abs(support.ravel()[at])
     # Only pieces with a seed are measured.
-    peak, most = np.zeros(count + 1), np.zeros(count + 1)
-    np.maximum.at(most, index, np.abs(support.ravel()[at]))
-    np.maximum.at(peak, index, strength.ravel()[at])
-    area = np.bincount(index, minlength=count + 1)
-    keep = (peak > seeded) & (most > high) & (area >= smallest)
-    keep[0] = False
-    renumber = np.zeros(count + 1, np.int32)
-    renumber[keep] = np.arange(1, keep.sum() + 1)
-    labels = renumber[labels]
+    rooted = seed.ravel()[at] * {"dark": -1, "bright": 1, "coloured": np.sign(support.ravel()[at])}[tone]
+    highest, peak = most(index, strengths, count), most(index, rooted, count)
+    keep = (peak > seeded) & (highest > high) & (np.bincount(index, minlength=count) >= smallest)
     n = int(keep.sum())
     if n == 0:
-        return none(tone, labels.shape)
-    at, index = at[keep[index]], renumber[index[keep[index]]] - 1
-    height, width = labels.shape
+        return none(tone, shape)
+    inside = keep[index]
+    at, index, strengths = at[inside], (np.cumsum(keep) - 1)[index[inside]], strengths[inside]
+    width = shape[1]
     y, x = at // width, at % width
     number = np.bincount(index, minlength=n).astype(np.float64)
-    boxes = np.empty((n, 4), np.intp)
-    for i, found in enumerate(ndimage.find_objects(labels)):
-        boxes[i] = found[1].start, found[0].start, found[1].stop, found[0].stop
-    cx, cy = _mean(index, x, n, number), _mean(index, y, n, number)
+    boxes = np.stack(
+        [
+            width - most(index, width - x, n),
+            shape[0] - most(index, shape[0] - y, n),
+            most(index, x, n) + 1,
+            most(index, y, n) + 1,
+        ],
+        1,
+    ).astype(np.intp)
+    cx, cy = means(index, x, n), means(index, y, n)
     dx, dy = x - cx[index], y - cy[index]
-    xx, yy, xy = (
-        _mean(index, v, n, number) + extra for v, extra in ((dx * dx, 1 / 12), (dy * dy, 1 / 12), (dx * dy, 0))
-    )
+    xx, yy, xy = (means(index, v, n) + extra for v, extra in ((dx * dx, 1 / 12), (dy * dy, 1 / 12), (dx * dy, 0)))
     root = np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    stops = fields["grey_stops" if grey else "colour_stops"]
-    flat = stops.ravel()
+    flat = fields["grey_stops" if grey else "colour_stops"].ravel()
     east, west = flat[np.minimum(x + 1, width - 1) + y * width], flat[np.maximum(x - 1, 0) + y * width]
-    south, north = flat[x + np.minimum(y + 1, height - 1) * width], flat[x + np.maximum(y - 1, 0) * width]
-    steep, deep = np.zeros(n), np.zeros(n)
-    np.maximum.at(steep, index, np.hypot(east - west, south - north) / 2)
-    np.maximum.at(deep, index, np.abs(flat[at]))
-    strengths = np.abs(support.ravel()[at])
+    south, north = flat[x + np.minimum(y + 1, shape[0] - 1) * width], flat[x + np.maximum(y - 1, 0) * width]
+    steep = most(index, np.hypot(east - west, south - north) / 2, n)
+
+    def mean(name: str) -> Floats:
+        return means(index, fields[name].ravel()[at], n)
+
+    around, owner = surroundings(at, index, shape)
     sums = {
         "area": number,
         "peak": peak[keep],
-        "z": _mean(index, strengths, n, number),
-        "contrast": _mean(index, flat[at], n, number),
-        "grey": _mean(index, fields["grey_stops"].ravel()[at], n, number),
-        "colour": _mean(index, fields["colour_stops"].ravel()[at], n, number),
-        "apart": _mean(index, fields["apart"].ravel()[at], n, number),
-        "steady": _mean(index, np.abs(fields["steady"].ravel()[at]), n, number),
-        "sharp": steep / np.maximum(deep, 1e-6),
+        "most": highest[keep],
+        "z": means(index, strengths, n),
+        "contrast": means(index, flat[at], n),
+        "record": mean("colour_stops"),
+        "rest": mean("rest"),
+        "apart": mean("apart"),
+        "steady": means(index, np.abs(fields["steady"].ravel()[at]), n),
+        "sharp": steep / np.maximum(most(index, np.abs(flat[at]), n), 1e-6),
         "long": np.sqrt(((xx + yy) / 2 + root) / np.maximum((xx + yy) / 2 - root, 1 / 12)),
         "angle": 0.5 * np.arctan2(2 * xy, xx - yy),
         "length": 4 * np.sqrt((xx + yy) / 2 + root),
         "x": cx,
         "y": cy,
-        **_ring(labels, n, support, fields),
+        "ring": means(owner, np.abs(support.ravel()[around]), n),
+        "ring_apart": means(owner, fields["apart"].ravel()[around], n),
+        "ring_stops": means(owner, np.abs(fields["grey_stops"].ravel()[around]), n),
+        "before": means(owner, np.abs(fields["before"].ravel()[around]), n),
+        "after": means(owner, np.abs(fields["after"].ravel()[around]), n),
     }
-    return Pieces(tone, labels, boxes, sums)
+    return Pieces(tone, shape, at, index, boxes, sums)
 
 
-def _ring(labels: Any, n: int, support: Any, fields: Mapping[str, Any]) -> dict[str, Floats]:
-    """Measure what surrounds each piece: from 2 to RING pixels off, where no other piece lies."""
-    near = ndimage.maximum_filter(labels, 3)
-    wide = ndimage.maximum_filter(labels, 2 * RING + 1)
-    at = np.flatnonzero((wide > 0) & (near == 0))
-    index = wide.ravel()[at] - 1
-    number = np.bincount(index, minlength=n).astype(np.float64)
-    return {
-        "ring": _mean(index, np.abs(support.ravel()[at]), n, number),
-        "ring_apart": _mean(index, fields["apart"].ravel()[at], n, number),
-        "ring_stops": _mean(index, np.abs(fields["grey_stops"].ravel()[at]), n, number),
-        "before": _mean(index, np.abs(fields["before"].ravel()[at]), n, number),
-        "after": _mean(index, np.abs(fields["after"].ravel()[at]), n, number),
-    }
+def surroundings(at: Ints, index: Ints, shape: tuple[int, int]) -> tuple[Ints, Ints]:
+    """Return the pixels from 2 to RING off a piece where no other piece lies, and the piece each surrounds."""
+    wide, near = (_grown(at, index, shape, reach) for reach in (RING, 1))
+    found = np.flatnonzero((wide > 0) & (near == 0))
+    return found, wide[found].astype(np.intp) - 1
+
+
+def _grown(at: Ints, index: Ints, shape: tuple[int, int], reach: int) -> npt.NDArray[np.int32]:
+    """Return the flat frame with the largest piece + 1 of those within reach of each pixel, 0 where there is none."""
+    height, width = shape
+    out = np.zeros(height * width, np.int32)
+    out[at] = index + 1
+    for stride, size, along in ((1, width, lambda p: p % width), (width, height, lambda p: p // width)):
+        marked = np.flatnonzero(out)
+        values, place = out[marked], along(marked)
+        for step in range(-reach, reach + 1):
+            inside = (place + step >= 0) & (place + step < size)
+            goal = marked[inside] + step * stride
+            out[goal] = np.maximum(out[goal], values[inside])
+    return out

@@ -30,12 +30,15 @@ LOST = 1.25  # of the noise: power of a difference beyond which it is what motio
 RUINED = 6.0  # the same in both neighbours: more than a third of the block departs
 SMOOTH = 0.04
 
+TURN = np.array([[3**-0.5, 2**-0.5, 6**-0.5], [3**-0.5, 0, -2 * 6**-0.5], [3**-0.5, -(2**-0.5), 6**-0.5]])
+"""The records, from grey and the two colour differences."""
+
 PLANES = (
     "grey_seed",
     "grey",
     "colour_seed",
     "colour",
-    "record",
+    "rest",
     "before",
     "after",
     "apart",
@@ -73,6 +76,25 @@ def gains(noise: Noise) -> tuple[np.ndarray, np.ndarray]:
     pass_ = ((1 + np.cos(np.pi * np.arange(8) / 8)) / 2) ** 2
     smooth = (noise.spectrum * np.outer(pass_, pass_)).mean((1, 2))
     return noise.spectrum.mean((1, 2)), smooth
+
+
+def weights(sigma: np.ndarray) -> np.ndarray:
+    """Return the records' weights in grey, of unit length: dust lies on all of them, the noise of each is its own."""
+    power = 1 / np.median(sigma, axis=1) ** 2
+    return np.asarray(power / np.sqrt((power**2).sum()))
+
+
+def _grey(planes: Any, turned: np.ndarray) -> Any:
+    if len(turned) == 1 or np.abs(turned[1:]).max() < 1e-6:
+        return planes[:1]
+    return sum(plane * np.float32(part) for plane, part in zip(planes, turned, strict=True))[None]
+
+
+def _of_features(gain: np.ndarray, turned: np.ndarray) -> tuple[float, ...]:
+    """Return a gain of the planes for grey and each record, as if the planes' noise were independent."""
+    if len(gain) == 1:
+        return tuple(np.resize(gain, 4))
+    return tuple(float(v) for v in np.concatenate([turned[None] ** 2, TURN**2]) @ gain)
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,8 @@ def measure(
     work = work_area(here.region)
     sigma = np.maximum(noise.sigma, LEAST_SIGMA)
     whole, smooth = gains(noise)
+    weight = weights(sigma)
+    turned = TURN.T @ weight if n == 3 else np.ones(1)
     typical = float(np.sqrt(np.median(sigma**2)))
     steps = []
     steady = xp.empty((len(offsets), work.height, work.width), dtype=np.float32)
@@ -152,7 +176,7 @@ def measure(
         compensate(other.planes, vectors, device, out=moved[n * i : n * (i + 1)], isa=isa)
         steps.append(_host(vectors))
         smooth_vectors = np.rint(ndimage.median_filter(steps[-1], (1, 5, 5), mode="nearest"))
-        compensate(other.planes[:1], xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
+        compensate(_grey(other.planes, turned), xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
     inner = here.region
     per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
     blocks = Region.sized(-(-inner.width // BLOCK), -(-inner.height // BLOCK))
@@ -194,8 +218,10 @@ def measure(
         variance=(sigma**2, (noise.low, noise.high)),
         planes=n,
         beyond=len(offsets) == 4,
-        whole=tuple(np.resize(whole, 3)),
-        smooth=tuple(np.resize(smooth, 3)),
+        grey=tuple(np.resize(turned, 3)),
+        weight=tuple(np.resize(weight, 3)),
+        whole=_of_features(whole, turned),
+        smooth=_of_features(smooth, turned),
         floor=LEAST_SIGMA**2,
         suspect=SUSPECT,
         left=inner.x0,

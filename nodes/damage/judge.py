@@ -1,9 +1,4 @@
-"""Which of the pieces that depart from their neighbours are damage, and how sure that is.
-
-The score of a piece is a logistic regression over what `blobs` measured, fitted on dust of 2 to 30 pixels laid over
-real and drawn sequences with and without grain, each left out once; pieces on a trail, in a crowd, in falling streaks
-or unseen by a neighbour are scene.
-"""
+"""Which of the pieces that depart from their neighbours are damage, and how sure that is."""
 
 from __future__ import annotations
 
@@ -13,42 +8,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from safelight.nodes.damage.blobs import EIGHT, Pieces, none, pieces
+from safelight.nodes.damage.blobs import Ints, Pieces, none, pieces, surroundings
 from safelight.nodes.damage.departure import Departure
-from safelight.nodes.damage.trails import REACH, Spots, falling, follow, twinkling
+from safelight.nodes.damage.odds import COLOURED, GREY, log_odds
+from safelight.nodes.damage.trails import REACH, Spots, company, falling, shared
 
 Floats = npt.NDArray[np.float64]
 
-LOW, HIGH, SEEDED = 2.6, 4.0, 1.5
+LOW, HIGH, SEEDED = 2.4, 3.0, 1.0
 GROW = 1.8
-GREY = {
-    "one": -2.5,
-    "peak": 0.37,
-    "area": 1.2,
-    "ring": -1.62,
-    "apart": -2.38,
-    "apart_to_z": -0.31,
-    "ring_apart": -0.52,
-    "before_after": -0.47,
-    "long": -1.65,
-    "sharp": -3.16,
-}
-COLOURED = {
-    "one": -3.5,
-    "peak": 2.44,
-    "ring": -2.57,
-    "apart": -0.28,
-    "ring_apart": -1.78,
-    "long": -0.26,
-    "sharp": -2.5,
-}
-PURE = 0.5
-LEAST = {"dark": 0.3, "bright": 0.3, "coloured": 0.2}  # of the feature, in stops
+PURE = 0.6
 SMALLEST = 3
-FEW, SHOWER = 3, 0.25
-STEADY = 0.6  # of a piece's strength: what remains of it against neighbours moved without regard to small things
+SURE = 4.5
+"""Departure of a piece, at its strongest, from which its company counts for others'."""
+LEAST = 0.02
 
 
 @dataclass(frozen=True)
@@ -65,32 +39,52 @@ class Rules:
 
 def purity(sums: Any) -> Floats:
     """Return how far the other two records depart, against the one that departs most."""
-    record = sums["grey"] * 3**-0.5 + sums["colour"] * 1.5**0.5 * 2 / 3
-    others = sums["grey"] * 3**-0.5 - sums["colour"] * 1.5**0.5 / 3
-    return np.asarray(np.abs(others) / (np.abs(record) + 1e-6))
+    return np.asarray(np.abs(sums["rest"]) / (np.abs(sums["record"]) + 1e-6))
 
 
-def score(found: Pieces, extra: float = 0.0) -> Floats:
-    """Return each piece's probability of being damage, 0 to 1."""
-    if not len(found):
-        return np.zeros(0)
+def measurements(found: Pieces, departure: Departure, spots: Any, protection: float) -> dict[str, Floats]:
+    """Return by name what the odds of each piece are told from: itself, its surroundings, and the company it keeps.
+
+    Parameters
+    ----------
+    spots:
+        Of each sign, what stands out in the frame before and after.
+    protection:
+        Part of REACH within which company is looked for; with 0 every piece is taken to have none.
+    """
     s = found.sums
-    weights = COLOURED if found.tone == "coloured" else GREY
+    height, width = found.shape
     deep = np.abs(s["contrast"]) + 1e-6
-    values = {
-        "one": np.ones(len(found)),
-        "peak": np.log(s["peak"]),
-        "area": np.log(np.minimum(s["area"], 100)),
+    out = {
+        "peak": np.log(s["peak"] + 0.3),
+        "most": np.log(s["most"]),
+        "z": np.log(s["z"]),
+        "area": np.log(np.minimum(s["area"], 200)),
+        "deep": np.log(deep),
         "ring": np.log(np.maximum(s["ring_stops"] / deep, 0.01)),
+        "ringz": np.log(s["ring"] + 0.1),
         "apart": np.log(s["apart"] + 0.5),
         "apart_to_z": np.log(np.maximum(s["apart"] / (s["apart"] + s["z"]), 0.02)),
         "ring_apart": np.log(s["ring_apart"] + 0.5),
-        "before_after": np.log(1 + s["before"] + s["after"]),
+        "ba": np.log(1 + s["before"] + s["after"]),
         "long": np.log(s["long"]),
         "sharp": s["sharp"],
+        "steady": np.clip(s["steady"] / s["z"], 0, 2),
+        "beyond": departure.beyond(found.boxes, width, height).astype(np.float64),
+        "pur": np.minimum(purity(s), 1.5),
+        "bright": np.full(len(found), float(found.tone == "bright")),
     }
-    logit = sum((weight * values[name] for name, weight in weights.items()), np.zeros(len(found))) + extra
-    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
+    names = ("line", "close", "single", "crowd")
+    kept = {name: np.zeros(len(found)) for name in names}
+    fall = np.zeros(len(found))
+    if protection > 0:
+        signs = {"dark": [-1], "bright": [1], "coloured": [-1, 1]}[found.tone]
+        ways = [company(s, *spots[sign], size=(width, height), reach=REACH * protection) for sign in signs]
+        kept = {name: np.where(s["contrast"] < 0, ways[0][name], ways[-1][name]) for name in names}
+        fall = falling(s)
+    weight = 1 / (1 + np.exp(-2 * (s["most"] - SURE)))
+    others = {"s_" + name: shared(s, kept[name], weight) for name in ("line", "close", "crowd")}
+    return {**out, **kept, "fall": fall, **others, "s_fall": shared(s, fall, weight)}
 
 
 def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]:
@@ -114,73 +108,59 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     if "colour" in found.fields and bool(np.any(found.fields["colour"])):
         coloured = pieces("coloured", found.fields, low, high, seeded, SMALLEST)
     pure = purity(coloured.sums) < PURE if len(coloured) else np.zeros(0, bool)
-    of_colour = _picked(coloured, pure)
+    of_colour = np.zeros(shape, bool)
+    of_colour.ravel()[coloured.at[pure[coloured.index]]] = True
     for tone in ("dark", "bright", "coloured"):
         one = coloured if tone == "coloured" else pieces(tone, found.fields, low, high, seeded, SMALLEST)
-        if not len(one):
+        if not len(one) or tone not in rules.tones:
             continue
-        rating = score(one, extra)
-        rating[np.abs(one.sums["contrast"]) < LEAST[tone]] = 0
-        if tone == "coloured":
-            rating[~pure] = 0
-        else:
-            share = ndimage.mean(of_colour, one.labels, np.arange(1, len(one) + 1))
-            rating[np.asarray(share) > 0.5] = 0
-        rating[found.beyond(one.boxes, shape[1], shape[0])] = 0
+        odds = log_odds(COLOURED if tone == "coloured" else GREY, measurements(one, found, spots, rules.protection))
+        rating = 1 / (1 + np.exp(-np.clip(odds + extra, -40, 40)))
+        rating[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = 0
         if found.one_sided:
             rating[stands(one, plane) < 0.5] = 0
-        if rules.protection > 0:
-            sign = -1 if tone == "dark" else 1
-            moving, crowded = follow(one.sums, *spots[sign], size=(shape[1], shape[0]), reach=REACH * rules.protection)
-            if tone != "coloured":
-                moving |= one.sums["steady"] < STEADY * one.sums["z"]
-            if tone == "bright":
-                moving |= twinkling(one.sums, *spots[sign])
-            elif tone == "coloured":
-                moving, crowded = np.zeros_like(moving), np.zeros_like(crowded)
-            scene = moving | crowded | falling(one.sums, len(one))
-            # Where much of what would count belongs to the scene, it is raining there, or snowing, or these are stars.
-            likely = rating > 0.3
-            if (scene & likely).sum() >= max(FEW, SHOWER * likely.sum()):
-                scene[:] = True
-            rating[scene] = 0
         longer = np.maximum(one.boxes[:, 2] - one.boxes[:, 0], one.boxes[:, 3] - one.boxes[:, 1])
-        rating[(longer < rules.smallest) | (longer > rules.largest)] = 0
-        if tone in rules.tones:
-            table = np.concatenate([[0], np.where(rating > 0.02, rating, 0)]).astype(np.float32)
-            _lay(out, table[one.labels], tone, found.fields)
+        rating[(longer < rules.smallest) | (longer > rules.largest) | (rating < LEAST)] = 0
+        _lay(out, one, rating, found.fields["colour" if tone == "coloured" else "grey"])
     return out
 
 
 def stands(found: Pieces, plane: Any) -> Floats:
     """Return how far each piece stands out from its surroundings in its own frame, against its departure in time."""
-    index = np.arange(1, len(found) + 1)
-    near = ndimage.maximum_filter(found.labels, 3)
-    wide = ndimage.maximum_filter(found.labels, 9)
-    ring = np.where(near == 0, wide, 0)
-    inside = np.asarray(ndimage.mean(plane, found.labels, index))
-    around = np.nan_to_num(np.asarray(ndimage.mean(plane, ring, index)), nan=0.0)
-    deep = found.sums["grey"]
-    return np.asarray((inside - around) / np.where(np.abs(deep) < 1e-6, 1e-6, deep))
+    around, owner = surroundings(found.at, found.index, found.shape)
+    count = len(found)
+    level = np.bincount(owner, plane.ravel()[around], count) / np.maximum(np.bincount(owner, minlength=count), 1)
+    deep = found.sums["contrast"]
+    return np.asarray((found.mean(plane) - level) / np.where(np.abs(deep) < 1e-6, 1e-6, deep))
 
 
-def _picked(found: Pieces, keep: Any) -> npt.NDArray[np.bool_]:
-    table = np.concatenate([[False], np.asarray(keep, bool)])
-    return np.asarray(table[found.labels])
+def _lay(out: npt.NDArray[np.float32], found: Pieces, rating: Floats, support: Any) -> None:
+    """Lay the ratings of pieces into the matte, each with the faint pixels of its tone, within two, that touch it."""
+    inside = rating[found.index] > 0
+    at, values = found.at[inside], rating[found.index[inside]].astype(np.float32)
+    sign = {"dark": -1, "bright": 1, "coloured": 0}[found.tone]
+    flat, whole = support.ravel(), out.ravel()
+    whole[at] = np.maximum(whole[at], values)
+    for _ in range(2):
+        at, values = _around(at, values, found.shape)
+        strength = flat[at] * sign if sign else np.abs(flat[at])
+        new = (strength > GROW) & (whole[at] < values)
+        at, values = at[new], values[new]
+        whole[at] = values
 
 
-def _lay(out: npt.NDArray[np.float32], core: npt.NDArray[np.float32], tone: str, fields: Any) -> None:
-    """Lay the scores of pieces into the matte, each with the faint pixels of its tone, within two, that touch it."""
-    if not core.any():
-        return
-    faint = {
-        "dark": lambda: fields["grey"] < -GROW,
-        "bright": lambda: fields["grey"] > GROW,
-        "coloured": lambda: np.abs(fields["colour"]) > GROW,
-    }[tone]()
-    wide = ndimage.maximum_filter(core, 5)
-    whole, count = ndimage.label((faint & (wide > 0)) | (core > 0), EIGHT)
-    holds = np.zeros(count + 1, bool)
-    holds[whole[core > 0]] = True
-    holds[0] = False
-    np.maximum(out, np.where(holds[whole], np.where(core > 0, core, wide), 0), out=out)
+def _around(at: Ints, values: Any, shape: tuple[int, int]) -> tuple[Ints, Any]:
+    """Return the neighbours of some pixels, each once, with the largest of the values beside it."""
+    height, width = shape
+    y, x = at // width, at % width
+    places, held = [], []
+    for j in (-1, 0, 1):
+        for i in (-1, 0, 1):
+            inside = (y + j >= 0) & (y + j < height) & (x + i >= 0) & (x + i < width)
+            places.append(at[inside] + (j * width + i))
+            held.append(values[inside])
+    every, held_all = np.concatenate(places), np.concatenate(held)
+    order = np.lexsort((-held_all, every))
+    every, held_all = every[order], held_all[order]
+    first = np.concatenate([np.ones(min(1, len(every)), bool), every[1:] != every[:-1]])
+    return every[first], held_all[first]

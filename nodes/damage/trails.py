@@ -1,117 +1,153 @@
 """What tells scene from damage by the company it keeps: things that move leave a trail through three frames, glints sit
-among others that come and go in the same place, rain falls in one direction."""
+among others that come and go in the same place, rain falls in one direction.
+
+Dense dust finds company by chance. What is measured is therefore how unlikely chance is to give as good a match: the
+number of such matches to expect where spots of this area and strength lie as densely as they do around the piece
+(Poisson), as an a-contrario test does (Desolneux, Moisan and Morel 2000).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from safelight.nodes.damage.blobs import Ints, components, means
+
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 REACH = 48.0
 """Pixels a frame that a small thing may move against its background."""
-CROWD = 3
-FAINT = 2.0
-ALIKE = 5
-GLINT = 20
 CLOSE = 14.0
+FAINT = 2.0
+SMALLEST = 3
+AREA, STRENGTH = np.log(2.5), np.log(2.0)
+ROUND = 96.0
+"""Pixels around a piece that its frame's company is weighed over."""
+PRIOR = 4.0
+"""Pieces without company that are assumed around each piece."""
+STREAK = 6.0
 
 
 class Spots:
     """What stands out in a neighbouring frame, in the place of the frame at hand: centre, area and strength each."""
 
     def __init__(self, plane: Any, sign: int) -> None:
-        labels, count = ndimage.label(plane * sign > FAINT, np.ones((3, 3), bool))
-        at = np.flatnonzero(labels)
-        index = labels.ravel()[at] - 1
+        at, index, count = components(plane > FAINT if sign > 0 else plane < -FAINT)
         width = plane.shape[1]
-        number = np.bincount(index, minlength=count).astype(np.float64)
-        strength = np.bincount(index, np.abs(plane.ravel()[at]), count)
-        keep = number >= 3
-        part = np.maximum(number, 1)
-        x, y = np.bincount(index, at % width, count) / part, np.bincount(index, at // width, count) / part
-        self.places = np.stack([x, y], 1)[keep]
-        self.area = number[keep]
-        self.strength = (strength / part)[keep]
+        keep = np.bincount(index, minlength=count) >= SMALLEST
+        self.places = np.stack([means(index, at % width, count), means(index, at // width, count)], 1)[keep]
+        self.area = np.log(np.bincount(index, minlength=count)[keep].astype(np.float64))
+        self.strength = np.log(means(index, np.abs(plane.ravel()[at]), count)[keep])
         self.tree = cKDTree(self.places) if len(self.places) else None
-        self.density = len(self.places) / max(1, plane.size)
+        self.pixels = max(1, plane.size)
 
-    def near(self, places: Floats, reach: float) -> list[list[int]]:
-        """Return for each place the spots around it."""
+    def near(self, places: Floats, reach: float) -> tuple[Ints, Ints]:
+        """Return pairs of (place, spot) that lie within reach."""
         if self.tree is None or not len(places):
-            return [[] for _ in places]
-        return [sorted(found) for found in self.tree.query_ball_point(places, reach)]
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        found = self.tree.query_ball_point(places, reach, return_sorted=True)
+        spots = np.concatenate([np.asarray(one, np.intp) for one in found]) if len(found) else np.zeros(0, np.intp)
+        return np.repeat(np.arange(len(places)), [len(one) for one in found]), spots
 
 
-def follow(
+def company(
     sums: Mapping[str, Floats], before: Spots, after: Spots, size: tuple[int, int], reach: float = REACH
-) -> tuple[Bools, Bools]:
-    """Tell which pieces are on a trail, and which sit in a crowd.
+) -> dict[str, Floats]:
+    """Measure the company of each piece; 0 where it has none, else how little chance explains it, in powers of e.
 
-    A trail: something alike (area within a factor of 2.5, strength of 2) before and after, in about opposite directions
-    and about equally far; or one of the two alone (area within a factor of 2), where the other would lie outside a
-    picture of `size` (width, height); or something of like area within CLOSE pixels on both sides. A crowd: around the
-    piece stand CROWD spots, and 2.5 times the frame's mean, in both neighbours.
+    `line`: something alike (area within a factor of 2.5, strength of 2) before and after, in opposite directions and
+    equally far; or one of the two where the other would lie outside a picture of `size` (width, height). `close`:
+    something alike close by on both sides, whichever way. `single`: on one side. `crowd`: logarithm of how much
+    denser spots lie around the piece in both neighbours than over the whole frame.
     """
-    places = np.stack([sums["x"], sums["y"]], 1) if sums else np.zeros((0, 2))
-    area, strength = sums.get("area", np.zeros(0)), sums.get("z", np.zeros(0))
-    moving, crowded = np.zeros(len(places), bool), np.zeros(len(places), bool)
-    least = [max(CROWD, 2.5 * spots.density * np.pi * reach**2) for spots in (before, after)]
-    for i, (a, b) in enumerate(zip(before.near(places, reach), after.near(places, reach), strict=True)):
-        crowded[i] = len(a) >= least[0] and len(b) >= least[1]
-        # Close by on both sides is enough, whichever way: stars twinkle, and motion wavers around them.
-        moving[i] = all(
-            any(np.hypot(*(spots.places[k] - places[i])) < CLOSE and _alike(area[i], spots.area[k], 4.0) for k in found)
-            for spots, found in ((before, a), (after, b))
-        )
-        a = [k for k in a if _alike(area[i], before.area[k], 2.5) and _alike(strength[i], before.strength[k], 2.0)]
-        b = [k for k in b if _alike(area[i], after.area[k], 2.5) and _alike(strength[i], after.strength[k], 2.0)]
-        moving[i] |= _leaves(places[i], before, a, area[i], size) or _leaves(places[i], after, b, area[i], size)
-        if moving[i] or not a or not b:
-            continue
-        back, on = places[i] - before.places[a], after.places[b] - places[i]
-        far = np.hypot(*(back[:, None] - on[None]).transpose(2, 0, 1))
-        step = np.hypot(back[:, 0], back[:, 1])[:, None]
-        moving[i] = bool((far <= 1.5 + 0.2 * step).any())
-    return moving, crowded
-
-
-def _leaves(place: Floats, spots: Spots, alike: Sequence[int], area: float, size: tuple[int, int]) -> bool:
-    for k in alike:
-        x, y = 2 * place - spots.places[k]
-        if _alike(area, spots.area[k], 2.0) and not (0 <= x < size[0] and 0 <= y < size[1]):
-            return True
-    return False
-
-
-def twinkling(sums: Mapping[str, Floats], before: Spots, after: Spots) -> Bools:
-    """Tell which pieces are glints: GLINT pixels or less, with something alike within 3 pixels before or after."""
-    if not sums:
-        return np.zeros(0, bool)
+    n = len(sums["x"])
     places = np.stack([sums["x"], sums["y"]], 1)
-    found = np.zeros(len(places), bool)
+    area, strength = np.log(sums["area"]), np.log(np.maximum(sums["z"], 1e-3))
+    around = np.pi * reach**2
+    pairs, density, alone, close, crowd = [], [], [], [], []
     for spots in (before, after):
-        for i, near in enumerate(spots.near(places, 3.0)):
-            found[i] |= any(_alike(sums["z"][i], spots.strength[k], 2.0) for k in near)
-    return found & (sums["area"] <= GLINT)
+        i, k = spots.near(places, reach)
+        every = np.bincount(i, minlength=n) / around
+        crowd.append(np.log((every * around + 1) / (len(spots.places) / spots.pixels * around + 1)))
+        alike = (np.abs(area[i] - spots.area[k]) < AREA) & (np.abs(strength[i] - spots.strength[k]) < STRENGTH)
+        i, k = i[alike], k[alike]
+        usual = _usual(area, strength, spots)
+        # The one that is tested is not counted in the density that it is tested against.
+        density.append((np.maximum(np.bincount(i, minlength=n) - 1, 0) / around + usual) / 2)
+        far = np.hypot(*(places[i] - spots.places[k]).T)
+        expected = density[-1][i] * np.pi * (far + 1) ** 2
+        alone.append(_least(i, expected, n))
+        pairs.append((i, k, far))
+        i, k = i[far < CLOSE], k[far < CLOSE]
+    line = np.full(n, np.inf)
+    for (i, k, far), one, other, mine in ((pairs[0], before, after, 0), (pairs[1], after, before, 1)):
+        if not len(i):
+            continue
+        goal = 2 * places[i] - one.places[k]
+        outside = (goal < 0).any(1) | (goal >= np.asarray(size)).any(1)
+        off = np.full((len(i), 2), np.inf)
+        if other.tree is not None:
+            gap, which = other.tree.query(goal, k=2, distance_upper_bound=4 + 0.25 * reach)
+            there = np.minimum(which, len(other.places) - 1)
+            alike = np.abs(area[i][:, None] - other.area[there]) < AREA
+            alike &= np.abs(strength[i][:, None] - other.strength[there]) < STRENGTH
+            off = np.where(np.isfinite(gap) & alike, gap, np.inf)
+        first = density[mine][i] * np.pi * (far + 1) ** 2
+        second = np.minimum(density[1 - mine][i][:, None] * np.pi * (off + 1) ** 2, 1e6).min(1)
+        expected = np.where(outside, first, first * second)
+        line = np.minimum(line, _least(i, expected, n))
+    both = alone[0] * alone[1]
+    return {
+        "line": _surprise(line),
+        "close": _surprise(both),
+        "single": _surprise(np.minimum(*alone)),
+        "crowd": np.minimum(*crowd),
+    }
 
 
-def falling(sums: Mapping[str, Floats], count: int) -> Bools:
-    """Tell which pieces are streaks that share their direction with ALIKE others and more: rain, sleet, sparks."""
-    if not count:
-        return np.zeros(0, bool)
-    streak = (sums["long"] > 2.5) & (sums["length"] > 6)
-    turn = np.abs(np.angle(np.exp(2j * (sums["angle"][:, None] - sums["angle"][None]))) / 2)
-    alike = ((turn < np.radians(12)) & streak[None] & streak[:, None]).sum(1)
-    # Hairs and lint lie every way: of those, 12 degrees to either side hold one in 7.5.
-    return np.asarray(streak & (alike > ALIKE) & (alike > 0.4 * streak.sum()))
+def _usual(area: Floats, strength: Floats, spots: Spots) -> Floats:
+    """Return how many spots alike there are for each pixel of the whole frame."""
+    if not len(spots.places):
+        return np.full(len(area), 0.5 / spots.pixels)
+    tree = cKDTree(np.stack([spots.area / AREA, spots.strength / STRENGTH], 1))
+    found = tree.query_ball_point(np.stack([area / AREA, strength / STRENGTH], 1), 1.0, p=np.inf, return_length=True)
+    return np.asarray((found + 0.5) / spots.pixels, np.float64)
 
 
-def _alike(one: float, other: float, factor: float) -> bool:
-    return bool(one < factor * other and other < factor * one)
+def _least(index: Ints, values: Floats, count: int) -> Floats:
+    out = np.full(count, np.inf)
+    order = np.argsort(-values, kind="stable")
+    out[index[order]] = values[order]
+    return out
+
+
+def _surprise(expected: Floats) -> Floats:
+    """Return minus the logarithm of the probability that chance gives one match or more."""
+    return np.asarray(-np.log(np.maximum(-np.expm1(-np.minimum(expected, 50)), 1e-9)), np.float64)
+
+
+def shared(sums: Mapping[str, Floats], values: Floats, weight: Floats) -> Floats:
+    """Return for each piece the weighted mean of a measurement over the others within ROUND pixels."""
+    tree = cKDTree(np.stack([sums["x"], sums["y"]], 1))
+    pairs = tree.query_pairs(ROUND, output_type="ndarray")
+    total, amount = np.zeros(len(values)), np.full(len(values), PRIOR)
+    for i, k in (pairs.T, pairs.T[::-1]):
+        total += np.bincount(i, weight[k] * values[k], len(values))
+        amount += np.bincount(i, weight[k], len(values))
+    return np.asarray(total / amount, np.float64)
+
+
+def falling(sums: Mapping[str, Floats]) -> Floats:
+    """Return by how many standard deviations more streaks share a streak's direction than if they lay every way."""
+    streak = (sums["long"] > 2.0) & (sums["length"] > STREAK)
+    out = np.zeros(len(streak))
+    angle = sums["angle"][streak]
+    turn = np.abs(np.angle(np.exp(2j * (angle[:, None] - angle[None]))) / 2)
+    alike = (turn < np.radians(12)).sum(1) - 1.0
+    usual = (len(angle) - 1) / 7.5  # of every way, 12 degrees to either side hold one in 7.5
+    out[streak] = np.maximum((alike - usual) / np.sqrt(usual + 1), 0)
+    return out

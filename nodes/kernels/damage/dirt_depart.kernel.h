@@ -1,5 +1,5 @@
 // How far every pixel departs from both moved neighbours, in standard deviations of the noise, for four features: grey,
-// and each record against the other two.
+// each record weighted by how little noise it has, and each record alone.
 //
 // Support (SDIp): the smaller departure of the smoothed pixel from the two smoothed neighbours where both have one sign.
 // Seed (ROD): departure from the range of the 3 x 3 pixels in both, so that edges misplaced by a pixel do not count.
@@ -16,15 +16,18 @@ struct dirt_depart_args {
     sl::In steady;       // grey of the same, moved by vectors smooth enough to keep what moves by itself
     sl::In match;        // block by block of 16 x 16: for each of the four, the bias of each plane, then the variance
                          // that motion left in grey and in colour
-    sl::Out out;         // grey seed, support; colour seed, support, record; support of the (steady) frames before
+    sl::Out out;         // grey seed, support; of the record that departs most its seed and support, and by how much the
+                         // others depart, in the planes' unit; support of the (steady) frames before
                          // and after against this one and those beyond, or opposite;
-                         // how far the neighbours are apart; in the planes' unit: departure in grey, and of the record; support of
-                         // this frame against the steady ones
+                         // how far the neighbours are apart; in the planes' unit: departure in grey, and of the record; support
+                         // of this frame against the steady ones
     sl::Table variance;  // of each channel over its level
     int planes;
     int beyond;          // whether there are two before and two after
-    float whole[3];      // variance of each plane's single pixels against that of white noise
-    float smooth[3];     // the same after smoothing
+    float grey[3];       // the planes' weights in grey, of unit length
+    float weight[3];     // the records' weights in it, their sum positive
+    float whole[4];      // variance of each feature's single pixels against that of white noise
+    float smooth[4];     // the same after smoothing
     float floor;         // least variance
     float suspect;       // departure of a neighbour that rules it out
     int left, top;       // where the blocks begin
@@ -36,11 +39,12 @@ struct DirtSeen {  // one feature of one frame around a pixel
     F mean, low, high;
 };
 
-// A feature's value from planes (y, u, v): grey, or one record less the mean of the others, at unit length.
-SL_FN F dirt_feature(int f, F y, F u, F v) {
-    if (f == 0) return y;
-    if (f == 2) return splat(0.0f) - v;
-    return mad(u, splat(f == 1 ? 0.866025404f : -0.866025404f), v * 0.5f);
+// A feature's value from planes (y, u, v), orthonormal in the records: grey, or one record.
+SL_FN F dirt_feature(const dirt_depart_args& k, int f, F y, F u, F v) {
+    if (f == 0) return mad(y, splat(k.grey[0]), mad(u, splat(k.grey[1]), v * k.grey[2]));
+    const F base = y * 0.577350269f;
+    if (f == 2) return mad(v, splat(-0.816496581f), base);
+    return mad(u, splat(f == 1 ? 0.707106781f : -0.707106781f), mad(v, splat(0.408248290f), base));
 }
 
 // What `match` says of the block a pixel lies in. Most runs of pixels lie in one block, and are loaded but once.
@@ -53,7 +57,7 @@ SL_FN F dirt_block(const dirt_depart_args& k, const At<EDGE>& at, int plane) {
 
 // All features of one frame, `seen` of them, from planes `first` on.
 template <int PLANES, bool EDGE>
-SL_FN void dirt_look(const At<EDGE>& at, const In& in, int first, const F* bias, DirtSeen* seen) {
+SL_FN void dirt_look(const dirt_depart_args& k, const At<EDGE>& at, const In& in, int first, const F* bias, DirtSeen* seen) {
     constexpr int features = PLANES == 3 ? 4 : 1;
     F mean[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
     for (int f = 0; f < features; ++f) seen[f] = DirtSeen{splat(0.0f), splat(3.0e38f), splat(-3.0e38f)};
@@ -66,14 +70,14 @@ SL_FN void dirt_look(const At<EDGE>& at, const In& in, int first, const F* bias,
                 mean[c] = mad(p[c], splat(w), mean[c]);
             }
             for (int f = 0; f < features; ++f) {
-                const F v = dirt_feature(f, p[0], p[1], p[2]);
+                const F v = PLANES == 3 ? dirt_feature(k, f, p[0], p[1], p[2]) : p[0];
                 seen[f].low = sl::min(seen[f].low, v);
                 seen[f].high = sl::max(seen[f].high, v);
             }
         }
     for (int f = 0; f < features; ++f) {
-        const F shift = dirt_feature(f, bias[0], bias[1], bias[2]);
-        seen[f].mean = dirt_feature(f, mean[0], mean[1], mean[2]) + shift;
+        const F shift = PLANES == 3 ? dirt_feature(k, f, bias[0], bias[1], bias[2]) : bias[0];
+        seen[f].mean = (PLANES == 3 ? dirt_feature(k, f, mean[0], mean[1], mean[2]) : mean[0]) + shift;
         seen[f].low = seen[f].low + shift;
         seen[f].high = seen[f].high + shift;
     }
@@ -121,29 +125,34 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
         }
     }
     DirtSeen looks[5][4];
-    F lefts[4][2];
+    F lefts[4][2], shifts[4];
     const F zero[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
     for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
         F bias[3] = {zero[0], zero[0], zero[0]};
         for (int c = 0; c < n; ++c) bias[c] = dirt_block(k, at, s * each + c);
         for (int i = 0; i < 2; ++i) lefts[s][i] = dirt_block(k, at, s * each + n + i);
-        dirt_look<PLANES>(at, k.others, s * n, bias, looks[s]);
+        if (n == 3) lefts[s][1] = mad(lefts[s][1], splat(0.666666667f), lefts[s][0] * 0.333333333f);
+        shifts[s] = n == 3 ? dirt_feature(k, 0, bias[0], bias[1], bias[2]) : bias[0];
+        dirt_look<PLANES>(k, at, k.others, s * n, bias, looks[s]);
     }
-    dirt_look<PLANES>(at, k.centre, 0, zero, looks[4]);
+    dirt_look<PLANES>(k, at, k.centre, 0, zero, looks[4]);
     if (!k.beyond)
         for (int s = 0; s < 2; ++s) {
             for (int f = 0; f < 4; ++f) looks[2 + s][f] = looks[s][f];
             for (int i = 0; i < 2; ++i) lefts[2 + s][i] = lefts[s][i];
+            shifts[2 + s] = shifts[s];
         }
-    F best_seed = splat(0.0f), best_support = splat(0.0f), best_record = splat(0.0f), best_mean = splat(0.0f);
+    const float sum = n == 3 ? k.weight[0] + k.weight[1] + k.weight[2] : 1.0f;
+    F best_seed = splat(0.0f), best_support = splat(0.0f), best_rest = splat(0.0f), best_mean = splat(0.0f);
+    F grey = splat(0.0f);
     for (int f = 0; f < (n == 3 ? 4 : 1); ++f) {
         // Variance of white noise in this feature.
-        F white = var[0];
-        if (n == 3 && f == 0) white = (var[0] + var[1] + var[2]) * 0.333333333f;
-        if (f) white = (var[f - 1] + (var[f % 3] + var[(f + 1) % 3]) * 0.25f) * 0.666666667f;
+        F white = var[f ? f - 1 : 0];
+        if (n == 3 && f == 0)
+            white = mad(var[0], splat(k.weight[0] * k.weight[0]),
+                        mad(var[1], splat(k.weight[1] * k.weight[1]), var[2] * (k.weight[2] * k.weight[2])));
         white = sl::max(white, splat(k.floor));
-        const float whole = f == 0 ? k.whole[0] : (k.whole[1] + k.whole[2]) * 0.5f;
-        const float smooth = f == 0 ? k.smooth[0] : (k.smooth[1] + k.smooth[2]) * 0.5f;
+        const float whole = k.whole[f], smooth = k.smooth[f];
         const DirtSeen seen[4] = {looks[0][f], looks[1][f], looks[2][f], looks[3][f]}, here = looks[4][f];
         const F left[4] = {lefts[0][f > 0], lefts[1][f > 0], lefts[2][f > 0], lefts[3][f > 0]};
         const F noise = white * (2.0f * smooth);
@@ -167,12 +176,13 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
         const F seed = (sl::max(here.mean - top, splat(0.0f)) + sl::min(here.mean - bottom, splat(0.0f))) * per;
         const F mean = here.mean - (before.mean + after.mean) * 0.5f;
         if (f == 0) {
+            grey = mean;
             at.store(k.out, 0, seed);
             at.store(k.out, 1, support);
             at.store(k.out, 7, sl::abs(before.mean - after.mean) / plain);
-            at.store(k.out, 8, mean);
+            at.store(k.out, 8, mean * (1.0f / sum));
             F still[4];
-            for (int s = 0; s < (k.beyond ? 4 : 2); ++s) still[s] = dirt_mean(at, k.steady, s) + dirt_block(k, at, s * each);
+            for (int s = 0; s < (k.beyond ? 4 : 2); ++s) still[s] = dirt_mean(at, k.steady, s) + shifts[s];
             if (!k.beyond) still[2] = still[1], still[3] = still[0];
             at.store(k.out, 5, dirt_both(still[0] - still[2], still[0] - here.mean) * per);
             // One of them may be damaged on the spot itself.
@@ -190,13 +200,13 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             const M more = sl::abs(support) > sl::abs(best_support);
             best_seed = select(more, seed, best_seed);
             best_support = select(more, support, best_support);
-            best_record = select(more, splat(float(f - 1)), best_record);
+            best_rest = select(more, (grey - mean * k.weight[f - 1]) * (1.0f / (sum - k.weight[f - 1])), best_rest);
             best_mean = select(more, mean, best_mean);
         }
     }
     at.store(k.out, 2, best_seed);
     at.store(k.out, 3, best_support);
-    at.store(k.out, 4, best_record);
+    at.store(k.out, 4, best_rest);
     at.store(k.out, 9, best_mean);
 }
 

@@ -209,7 +209,7 @@ def test_most_rain_is_left_alone(scene: np.ndarray, slant: float) -> None:
             along = (y - cy - fall * n) + slant * (x - cx - slant * fall * n)
             across = (x - cx - slant * fall * n) - slant * (y - cy - fall * n)
             streak = np.clip(length / 2 - np.abs(along), 0, 1) * np.exp(-(across**2) / 1.2)
-    frames[n] += 0.35 * streak.astype(np.float32)
+            frames[n] += 0.35 * streak.astype(np.float32)
     protected(frames)
 
 
