@@ -151,6 +151,7 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
         "ring_stops": means(owner, np.abs(fields["grey_stops"].ravel()[around]), n),
         "before": means(owner, np.abs(fields["before"].ravel()[around]), n),
         "after": means(owner, np.abs(fields["after"].ravel()[around]), n),
+        "raised": mean("here") - means(owner, fields["here"].ravel()[around], n),
     }
     return Pieces(tone, shape, at, index, boxes, sums)
 

@@ -142,6 +142,7 @@ def measure(
     device: Device,
     *,
     force: bool = False,
+    least: float = 0.0,
     isa: str | None = None,
 ) -> Departure:
     """Measure one frame against those around it.
@@ -154,6 +155,8 @@ def measure(
         In stops, for each channel.
     force:
         Damp nothing where the frame matches neither neighbour.
+    least:
+        Support from which a seed is looked for.
     """
     xp = device.xp
     offsets = chosen(others)
@@ -224,6 +227,7 @@ def measure(
         smooth=_of_features(smooth, turned),
         floor=LEAST_SIGMA**2,
         suspect=SUSPECT,
+        least=least,
         left=inner.x0,
         top=inner.y0,
     )

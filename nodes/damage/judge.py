@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from safelight.nodes.damage.blobs import Ints, Pieces, none, pieces, surroundings
+from safelight.nodes.damage.blobs import Ints, Pieces, none, pieces
 from safelight.nodes.damage.departure import Departure
-from safelight.nodes.damage.odds import COLOURED, GREY, log_odds
+from safelight.nodes.damage.odds import COLOURED, COLOURED_AT_END, GREY, GREY_AT_END, log_odds
 from safelight.nodes.damage.trails import REACH, Spots, company, falling, shared
 
 Floats = npt.NDArray[np.float64]
@@ -71,6 +71,7 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
         "sharp": s["sharp"],
         "steady": np.clip(s["steady"] / s["z"], 0, 2),
         "beyond": departure.beyond(found.boxes, width, height).astype(np.float64),
+        "stands": np.clip(s["raised"] / np.where(np.abs(s["contrast"]) < 1e-6, 1e-6, s["contrast"]), -1, 2),
         "pur": np.minimum(purity(s), 1.5),
         "bright": np.full(len(found), float(found.tone == "bright")),
     }
@@ -79,7 +80,7 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
     fall = np.zeros(len(found))
     if protection > 0:
         signs = {"dark": [-1], "bright": [1], "coloured": [-1, 1]}[found.tone]
-        ways = [company(s, *spots[sign], size=(width, height), reach=REACH * protection) for sign in signs]
+        ways = [company(s, *spots[sign], (width, height), REACH * protection, departure.one_sided) for sign in signs]
         kept = {name: np.where(s["contrast"] < 0, ways[0][name], ways[-1][name]) for name in names}
         fall = falling(s)
     weight = 1 / (1 + np.exp(-2 * (s["most"] - SURE)))
@@ -93,45 +94,39 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     Parameters
     ----------
     plane:
-        (H, W) float32, the frame's grey: asked where only one side in time is known.
+        (H, W) float32, the frame's grey.
     """
-    shape = found.fields["grey"].shape
-    out = np.zeros(shape, np.float32)
-    ease = 2.0 ** (1 - 2 * rules.sensitivity)
-    # One side alone cannot tell what comes from what goes.
-    strict = 1.5 if found.one_sided else 1.0
-    extra = 6 * (rules.sensitivity - 0.5) - (1.5 if found.one_sided else 0.0)
-    low, high, seeded = (level * ease * strict for level in (LOW, HIGH, SEEDED))
-    spots = {sign: (Spots(found.fields["before"], sign), Spots(found.fields["after"], sign)) for sign in (-1, 1)}
-    # A piece in colour alone shows in grey too, by a third: it is one or the other.
-    coloured = none("coloured", shape)
-    if "colour" in found.fields and bool(np.any(found.fields["colour"])):
-        coloured = pieces("coloured", found.fields, low, high, seeded, SMALLEST)
-    pure = purity(coloured.sums) < PURE if len(coloured) else np.zeros(0, bool)
-    of_colour = np.zeros(shape, bool)
-    of_colour.ravel()[coloured.at[pure[coloured.index]]] = True
-    for tone in ("dark", "bright", "coloured"):
-        one = coloured if tone == "coloured" else pieces(tone, found.fields, low, high, seeded, SMALLEST)
-        if not len(one) or tone not in rules.tones:
+    fields = {**found.fields, "here": plane}
+    out = np.zeros(plane.shape, np.float32)
+    extra = 6 * (rules.sensitivity - 0.5)
+    nets = (GREY_AT_END, COLOURED_AT_END) if found.one_sided else (GREY, COLOURED)
+    spots = {sign: (Spots(fields["before"], sign), Spots(fields["after"], sign)) for sign in (-1, 1)}
+    # What lies on one record shows in grey too: it is one or the other.
+    of_colour = np.zeros(plane.shape, bool)
+    for tone in ("coloured", "dark", "bright"):
+        one = candidates(tone, fields, rules.sensitivity)
+        if not len(one):
             continue
-        odds = log_odds(COLOURED if tone == "coloured" else GREY, measurements(one, found, spots, rules.protection))
+        if tone == "coloured":
+            pure = purity(one.sums) < PURE
+            of_colour.ravel()[one.at[pure[one.index]]] = True
+        if tone not in rules.tones:
+            continue
+        odds = log_odds(nets[tone == "coloured"], measurements(one, found, spots, rules.protection))
         rating = 1 / (1 + np.exp(-np.clip(odds + extra, -40, 40)))
         rating[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = 0
-        if found.one_sided:
-            rating[stands(one, plane) < 0.5] = 0
         longer = np.maximum(one.boxes[:, 2] - one.boxes[:, 0], one.boxes[:, 3] - one.boxes[:, 1])
         rating[(longer < rules.smallest) | (longer > rules.largest) | (rating < LEAST)] = 0
-        _lay(out, one, rating, found.fields["colour" if tone == "coloured" else "grey"])
+        _lay(out, one, rating, fields["colour" if tone == "coloured" else "grey"])
     return out
 
 
-def stands(found: Pieces, plane: Any) -> Floats:
-    """Return how far each piece stands out from its surroundings in its own frame, against its departure in time."""
-    around, owner = surroundings(found.at, found.index, found.shape)
-    count = len(found)
-    level = np.bincount(owner, plane.ravel()[around], count) / np.maximum(np.bincount(owner, minlength=count), 1)
-    deep = found.sums["contrast"]
-    return np.asarray((found.mean(plane) - level) / np.where(np.abs(deep) < 1e-6, 1e-6, deep))
+def candidates(tone: str, fields: Mapping[str, Any], sensitivity: float) -> Pieces:
+    """Return all pieces of one tone that may be damage."""
+    if tone == "coloured" and not np.any(fields["colour"]):
+        return none(tone, fields["colour"].shape)
+    ease = 2.0 ** (1 - 2 * sensitivity)
+    return pieces(tone, fields, LOW * ease, HIGH * ease, SEEDED * ease, SMALLEST)
 
 
 def _lay(out: npt.NDArray[np.float32], found: Pieces, rating: Floats, support: Any) -> None:

@@ -110,4 +110,5 @@ COLOURED = Odds(
     outer=(1.44, 1.28, -1.58, -1.11, 1.36, 1.27),
     base=-2.74,
 )
+GREY_AT_END, COLOURED_AT_END = GREY, COLOURED
 # fmt: on

@@ -55,14 +55,20 @@ class Spots:
 
 
 def company(
-    sums: Mapping[str, Floats], before: Spots, after: Spots, size: tuple[int, int], reach: float = REACH
+    sums: Mapping[str, Floats],
+    before: Spots,
+    after: Spots,
+    size: tuple[int, int],
+    reach: float = REACH,
+    one_sided: bool = False,
 ) -> dict[str, Floats]:
     """Measure the company of each piece; 0 where it has none, else how little chance explains it, in powers of e.
 
     `line`: something alike (area within a factor of 2.5, strength of 2) before and after, in opposite directions and
     equally far; or one of the two where the other would lie outside a picture of `size` (width, height). `close`:
     something alike close by on both sides, whichever way. `single`: on one side. `crowd`: logarithm of how much
-    denser spots lie around the piece in both neighbours than over the whole frame.
+    denser spots lie around the piece in both neighbours than over the whole frame. `one_sided`: `before` and `after`
+    are the next frame and the one beyond it, a trail runs through both.
     """
     n = len(sums["x"])
     places = np.stack([sums["x"], sums["y"]], 1)
@@ -84,10 +90,11 @@ def company(
         pairs.append((i, k, far))
         i, k = i[far < CLOSE], k[far < CLOSE]
     line = np.full(n, np.inf)
+    on = (2.0, 0.5) if one_sided else (-1.0, -1.0)
     for (i, k, far), one, other, mine in ((pairs[0], before, after, 0), (pairs[1], after, before, 1)):
         if not len(i):
             continue
-        goal = 2 * places[i] - one.places[k]
+        goal = places[i] + on[mine] * (one.places[k] - places[i])
         outside = (goal < 0).any(1) | (goal >= np.asarray(size)).any(1)
         off = np.full((len(i), 2), np.inf)
         if other.tree is not None:

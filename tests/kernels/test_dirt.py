@@ -12,8 +12,10 @@ from safelight.graph.region import Region
 from safelight.nodes.kernels.launch import isas, launch
 
 STEPS = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
-# Grey; each record less the mean of the others, at unit length, from (grey, red - blue, green against both).
-FEATURES = np.array([[1, 0, 0], [0, 0.75**0.5, 0.5], [0, 0, -1], [0, -(0.75**0.5), 0.5]])
+# Records, from (grey, red - blue, green against both), orthonormal.
+TURN = np.array([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]]).T
+WEIGHT = np.array([0.8, 0.55, 0.24])
+GREY = TURN.T @ WEIGHT
 
 
 def frames(size: tuple[int, int], planes: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -75,15 +77,16 @@ def test_block_sums(size: tuple[int, int], planes: int) -> None:
 
 # --- departures ------------------------------------------------------------------------------------------------------
 
-WHOLE, SMOOTH, FLOOR, SUSPECT = (1.1, 0.9, 1.3), (0.2, 0.25, 0.3), 0.001, 5.0
+WHOLE, SMOOTH, FLOOR, SUSPECT = (1.1, 0.9, 1.3, 1.2), (0.2, 0.25, 0.3, 0.35), 0.001, 5.0
 SIGMA2 = np.linspace(0.005, 0.03, 48).reshape(3, 16)
 
 
-def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.ndarray:
+def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray, least: float) -> np.ndarray:
     """Return the eleven planes in float64, window by window."""
     planes, height, width = centre.shape
     beyond, steady = len(others) == 4, others[:, 0, ::-1]
-    features = FEATURES if planes == 3 else np.ones((1, 1))
+    features = np.concatenate([GREY[None], TURN]) if planes == 3 else np.ones((1, 1))
+    weight = WEIGHT if planes == 3 else np.ones(1)
     block_y, block_x = np.arange(height) // 16, np.arange(width) // 16
 
     def windows(picture: np.ndarray) -> np.ndarray:
@@ -103,21 +106,14 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
     here = look(centre, None)
     level = (others[0].astype(np.float64) + others[1]) / 2
     if planes == 3:
-        turn = np.array([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]])
-        level = np.einsum("ij,iyx->jyx", turn, level)
+        level = np.einsum("ri,iyx->ryx", TURN, level)
     at = np.linspace(-1, 6, 16)
     var = [np.interp(plane, at, row) for plane, row in zip(level, SIGMA2, strict=False)]
     out = np.zeros((11, height, width))
     for f in range(len(features)):
-        if f == 0:
-            white = np.mean(var, axis=0)
-        else:
-            rest = [var[c] for c in range(3) if c != f - 1]
-            white = (var[f - 1] + (rest[0] + rest[1]) / 4) * 2 / 3
-        white = np.maximum(white, FLOOR)
-        whole = WHOLE[0] if f == 0 else (WHOLE[1] + WHOLE[2]) / 2
-        noise = white * 2 * (SMOOTH[0] if f == 0 else (SMOOTH[1] + SMOOTH[2]) / 2)
-        left = [m[planes + (f > 0)] for m in each]
+        white = np.maximum(np.einsum("c,cyx->yx", weight**2, var) if f == 0 else var[f - 1], FLOOR)
+        noise = white * 2 * SMOOTH[f]
+        left = [m[planes] if f == 0 else m[planes] / 3 + m[planes + 1] * 2 / 3 for m in each]
         parts = [[part[f] for part in one] for one in seen]
         mean = [one[0] for one in parts]
         before, after, excess = parts[0], parts[1], np.maximum(left[0], left[1])
@@ -130,15 +126,17 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
         per = 1 / np.sqrt(noise + excess)
         x = here[0][f]
         support = both(x - before[0], x - after[0]) * per
-        lift = np.sqrt(white * whole) * 1.2
+        lift = np.sqrt(white * WHOLE[f]) * 1.2
         top = np.maximum(np.maximum(before[2], after[2]) - lift, np.maximum(before[0], after[0]))
         bottom = np.minimum(np.minimum(before[1], after[1]) + lift, np.minimum(before[0], after[0]))
         seed = (np.maximum(x - top, 0) + np.minimum(x - bottom, 0)) * per
+        seed = np.where(np.abs(support) > least, seed, 0)
         middle = x - (before[0] + after[0]) / 2
         if f == 0:
-            out[0], out[1], out[8] = seed, support, middle
+            grey = middle
+            out[0], out[1], out[8] = seed, support, middle / weight.sum()
             out[7] = np.abs(before[0] - after[0]) / np.sqrt(noise)
-            still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + m[0] for s, m in zip(steady, each, strict=True)]
+            still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + np.einsum("c,cyx->yx", features[0], m[:planes]) for s, m in zip(steady, each, strict=True)]
             far = still[2:] if beyond else still[::-1]
             pairs = ((0, 1), (2, 1), (0, 3)) if beyond else ((0, 1),)
             ways = np.stack([both(x - still[i], x - still[j]) for i, j in pairs])
@@ -147,7 +145,8 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray) -> np.n
             out[6] = both(still[1] - far[1], still[1] - x) * per
         else:
             more = np.abs(support) > np.abs(out[3])
-            for plane, value in ((2, seed), (3, support), (4, np.full_like(x, f - 1)), (9, middle)):
+            rest = (grey - weight[f - 1] * middle) / (weight.sum() - weight[f - 1])
+            for plane, value in ((2, seed), (3, support), (4, rest), (9, middle)):
                 out[plane] = np.where(more, value, out[plane])
     return out
 
@@ -170,10 +169,13 @@ def depart(centre: np.ndarray, others: np.ndarray, match: np.ndarray, part: Regi
         variance=(SIGMA2[: 3 if planes == 3 else 1], (-1.0, 6.0)),
         planes=planes,
         beyond=len(others) == 4,
+        grey=tuple(GREY),
+        weight=tuple(WEIGHT),
         whole=WHOLE,
         smooth=SMOOTH,
         floor=FLOOR,
         suspect=SUSPECT,
+        least=how.get("least", 0.0),
         left=region.x0,
         top=region.y0,
     )
@@ -182,19 +184,19 @@ def depart(centre: np.ndarray, others: np.ndarray, match: np.ndarray, part: Regi
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 19), (7, 5), (37, 67)])
 @pytest.mark.parametrize("planes", [1, 3])
-@pytest.mark.parametrize("count", [2, 4])
-def test_departures(size: tuple[int, int], planes: int, count: int) -> None:
+@pytest.mark.parametrize(("count", "least"), [(2, 0.0), (4, 0.0), (4, 1.5)])
+def test_departures(size: tuple[int, int], planes: int, count: int, least: float) -> None:
     centre, others = frames(size, planes, count)
     rng = np.random.default_rng(5)
     rows, columns = -(-size[0] // 16), -(-size[1] // 16)
     match = rng.normal(0, 0.05, (count, planes + 2, rows, columns))
     match[:, planes:] = match[:, planes:] ** 2
     match = match.reshape(-1, rows, columns).astype(np.float32)
-    expected = reference(centre, others, match)
+    expected = reference(centre, others, match, least)
     first = None
     for isa in isas():
-        out = depart(centre, others, match, isa=isa)
-        np.testing.assert_array_equal(depart(centre, others, match, isa=isa, threads=3), out)
+        out = depart(centre, others, match, isa=isa, least=least)
+        np.testing.assert_array_equal(depart(centre, others, match, isa=isa, least=least, threads=3), out)
         # Where two records or two neighbours are equally far, rounding chooses.
         off = ~np.isclose(out, expected, rtol=1e-3, atol=2e-3)
         assert off.mean() < 0.003
@@ -203,7 +205,7 @@ def test_departures(size: tuple[int, int], planes: int, count: int) -> None:
             np.testing.assert_array_equal(out, first)
         part = Region(-3 + size[1] // 3, 5, -3 + size[1], 5 + size[0] - size[0] // 3)
         inside = np.s_[:, : size[0] - size[0] // 3, size[1] // 3 :]
-        np.testing.assert_array_equal(depart(centre, others, match, part, isa=isa)[inside], out[inside])
+        np.testing.assert_array_equal(depart(centre, others, match, part, isa=isa, least=least)[inside], out[inside])
 
 
 def test_a_spot_departs_and_a_spot_in_a_neighbour_is_passed_over() -> None:

@@ -30,13 +30,14 @@ struct dirt_depart_args {
     float smooth[4];     // the same after smoothing
     float floor;         // least variance
     float suspect;       // departure of a neighbour that rules it out
+    float least;         // support from which a seed is looked for; 0 elsewhere
     int left, top;       // where the blocks begin
 };
 
 namespace sl {
 
-struct DirtSeen {  // one feature of one frame around a pixel
-    F mean, low, high;
+struct DirtRange {  // of one feature of one frame around a pixel
+    F low, high;
 };
 
 // A feature's value from planes (y, u, v), orthonormal in the records: grey, or one record.
@@ -47,40 +48,17 @@ SL_FN F dirt_feature(const dirt_depart_args& k, int f, F y, F u, F v) {
     return mad(u, splat(f == 1 ? 0.707106781f : -0.707106781f), mad(v, splat(0.408248290f), base));
 }
 
+template <int PLANES>
+SL_FN F dirt_of(const dirt_depart_args& k, int f, const F* p) {
+    return PLANES == 3 ? dirt_feature(k, f, p[0], p[1], p[2]) : p[0];
+}
+
 // What `match` says of the block a pixel lies in. Most runs of pixels lie in one block, and are loaded but once.
 template <bool EDGE>
 SL_FN F dirt_block(const dirt_depart_args& k, const At<EDGE>& at, int plane) {
     const int first = (at.x - k.left) >> 4, last = (at.x - k.left + LANES - 1) >> 4, y = (at.y - k.top) >> 4;
     if (first != last) return gather(k.match, plane, ((at.xs() - k.left) >> 4) + k.match.x0, splat(y + k.match.y0));
     return splat(k.match.p[plane * k.match.plane + iclamp(y, 0, k.match.h - 1) * k.match.row + iclamp(first, 0, k.match.w - 1)]);
-}
-
-// All features of one frame, `seen` of them, from planes `first` on.
-template <int PLANES, bool EDGE>
-SL_FN void dirt_look(const dirt_depart_args& k, const At<EDGE>& at, const In& in, int first, const F* bias, DirtSeen* seen) {
-    constexpr int features = PLANES == 3 ? 4 : 1;
-    F mean[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
-    for (int f = 0; f < features; ++f) seen[f] = DirtSeen{splat(0.0f), splat(3.0e38f), splat(-3.0e38f)};
-    for (int j = -1; j <= 1; ++j)
-        for (int i = -1; i <= 1; ++i) {
-            const float w = (i ? 1.0f : 2.0f) * (j ? 1.0f : 2.0f) * 0.0625f;
-            F p[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
-            for (int c = 0; c < PLANES; ++c) {
-                p[c] = at.load(in, first + c, i, j);
-                mean[c] = mad(p[c], splat(w), mean[c]);
-            }
-            for (int f = 0; f < features; ++f) {
-                const F v = PLANES == 3 ? dirt_feature(k, f, p[0], p[1], p[2]) : p[0];
-                seen[f].low = sl::min(seen[f].low, v);
-                seen[f].high = sl::max(seen[f].high, v);
-            }
-        }
-    for (int f = 0; f < features; ++f) {
-        const F shift = PLANES == 3 ? dirt_feature(k, f, bias[0], bias[1], bias[2]) : bias[0];
-        seen[f].mean = (PLANES == 3 ? dirt_feature(k, f, mean[0], mean[1], mean[2]) : mean[0]) + shift;
-        seen[f].low = seen[f].low + shift;
-        seen[f].high = seen[f].high + shift;
-    }
 }
 
 // Mean of 3 x 3 pixels of one plane.
@@ -93,14 +71,32 @@ SL_FN F dirt_mean(const At<EDGE>& at, const In& in, int plane) {
     return mean;
 }
 
+// Means of all features of one frame, from planes `first` on, its bias added.
+template <int PLANES, bool EDGE>
+SL_FN void dirt_means(const dirt_depart_args& k, const At<EDGE>& at, const In& in, int first, const F* bias, F* means) {
+    F p[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
+    for (int c = 0; c < PLANES; ++c) p[c] = dirt_mean(at, in, first + c) + bias[c];
+    for (int f = 0; f < (PLANES == 3 ? 4 : 1); ++f) means[f] = dirt_of<PLANES>(k, f, p);
+}
+
+// Range of one feature over 3 x 3 pixels of one frame, less its bias.
+template <int PLANES, bool EDGE>
+SL_FN DirtRange dirt_range(const dirt_depart_args& k, const At<EDGE>& at, const In& in, int first, int f) {
+    DirtRange seen{splat(3.0e38f), splat(-3.0e38f)};
+    for (int j = -1; j <= 1; ++j)
+        for (int i = -1; i <= 1; ++i) {
+            F v = at.load(in, first, i, j);
+            if (PLANES == 3) v = dirt_feature(k, f, v, at.load(in, first + 1, i, j), at.load(in, first + 2, i, j));
+            seen.low = sl::min(seen.low, v);
+            seen.high = sl::max(seen.high, v);
+        }
+    return seen;
+}
+
 // The smaller of two departures where both have one sign, else 0.
 SL_FN F dirt_both(F a, F b) {
     const F least = sl::min(sl::abs(a), sl::abs(b));
     return select((a > 0.0f) & (b > 0.0f), least, select((a < 0.0f) & (b < 0.0f), splat(0.0f) - least, splat(0.0f)));
-}
-
-SL_FN DirtSeen dirt_choose(M m, const DirtSeen& a, const DirtSeen& b) {
-    return DirtSeen{select(m, a.mean, b.mean), select(m, a.low, b.low), select(m, a.high, b.high)};
 }
 
 }  // namespace sl
@@ -124,24 +120,22 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             var[0] = lookup(k.variance, 0, v[0]);
         }
     }
-    DirtSeen looks[5][4];
-    F lefts[4][2], shifts[4];
+    F means[5][4], lefts[4][2], biases[4][3];
     const F zero[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
-    for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
-        F bias[3] = {zero[0], zero[0], zero[0]};
-        for (int c = 0; c < n; ++c) bias[c] = dirt_block(k, at, s * each + c);
-        for (int i = 0; i < 2; ++i) lefts[s][i] = dirt_block(k, at, s * each + n + i);
-        if (n == 3) lefts[s][1] = mad(lefts[s][1], splat(0.666666667f), lefts[s][0] * 0.333333333f);
-        shifts[s] = n == 3 ? dirt_feature(k, 0, bias[0], bias[1], bias[2]) : bias[0];
-        dirt_look<PLANES>(k, at, k.others, s * n, bias, looks[s]);
-    }
-    dirt_look<PLANES>(k, at, k.centre, 0, zero, looks[4]);
-    if (!k.beyond)
-        for (int s = 0; s < 2; ++s) {
-            for (int f = 0; f < 4; ++f) looks[2 + s][f] = looks[s][f];
-            for (int i = 0; i < 2; ++i) lefts[2 + s][i] = lefts[s][i];
-            shifts[2 + s] = shifts[s];
+    for (int s = 0; s < 4; ++s) {
+        if (s >= 2 && !k.beyond) {
+            for (int f = 0; f < 4; ++f) means[s][f] = means[s - 2][f];
+            for (int i = 0; i < 2; ++i) lefts[s][i] = lefts[s - 2][i];
+            for (int c = 0; c < 3; ++c) biases[s][c] = biases[s - 2][c];
+            continue;
         }
+        for (int c = 0; c < 3; ++c) biases[s][c] = c < n ? dirt_block(k, at, s * each + c) : zero[c];
+        for (int i = 0; i < 2; ++i) lefts[s][i] = dirt_block(k, at, s * each + n + i);
+        // A record is a third grey, two thirds colour.
+        if (n == 3) lefts[s][1] = mad(lefts[s][1], splat(0.666666667f), lefts[s][0] * 0.333333333f);
+        dirt_means<PLANES>(k, at, k.others, s * n, biases[s], means[s]);
+    }
+    dirt_means<PLANES>(k, at, k.centre, 0, zero, means[4]);
     const float sum = n == 3 ? k.weight[0] + k.weight[1] + k.weight[2] : 1.0f;
     F best_seed = splat(0.0f), best_support = splat(0.0f), best_rest = splat(0.0f), best_mean = splat(0.0f);
     F grey = splat(0.0f);
@@ -153,49 +147,64 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
                         mad(var[1], splat(k.weight[1] * k.weight[1]), var[2] * (k.weight[2] * k.weight[2])));
         white = sl::max(white, splat(k.floor));
         const float whole = k.whole[f], smooth = k.smooth[f];
-        const DirtSeen seen[4] = {looks[0][f], looks[1][f], looks[2][f], looks[3][f]}, here = looks[4][f];
-        const F left[4] = {lefts[0][f > 0], lefts[1][f > 0], lefts[2][f > 0], lefts[3][f > 0]};
+        const F here = means[4][f], left[4] = {lefts[0][f > 0], lefts[1][f > 0], lefts[2][f > 0], lefts[3][f > 0]};
         const F noise = white * (2.0f * smooth);
         const F plain = sqrt(noise);
-        DirtSeen before = seen[0], after = seen[1];
+        F before = means[0][f], after = means[1][f];
         F excess = sl::max(left[0], left[1]);
+        M bad_before = before > before, bad_after = bad_before;
         if (k.beyond) {
             const F limit = plain * k.suspect;
-            const M bad_before = sl::abs(dirt_both(seen[0].mean - seen[1].mean, seen[0].mean - seen[2].mean)) > limit;
-            const M bad_after = sl::abs(dirt_both(seen[1].mean - seen[0].mean, seen[1].mean - seen[3].mean)) > limit;
-            before = dirt_choose(bad_before, seen[2], seen[0]);
-            after = dirt_choose(bad_after, seen[3], seen[1]);
+            bad_before = sl::abs(dirt_both(means[0][f] - means[1][f], means[0][f] - means[2][f])) > limit;
+            bad_after = sl::abs(dirt_both(means[1][f] - means[0][f], means[1][f] - means[3][f])) > limit;
+            before = select(bad_before, means[2][f], before);
+            after = select(bad_after, means[3][f], after);
             excess = sl::max(select(bad_before, left[2], left[0]), select(bad_after, left[3], left[1]));
         }
         const F per = splat(1.0f) / sqrt(noise + excess);
-        const F support = dirt_both(here.mean - before.mean, here.mean - after.mean) * per;
-        // Of nine noisy pixels the largest lies 1.49 standard deviations above their mean.
-        const F lift = sqrt(white * whole) * 1.2f;
-        const F top = sl::max(sl::max(before.high, after.high) - lift, sl::max(before.mean, after.mean));
-        const F bottom = sl::min(sl::min(before.low, after.low) + lift, sl::min(before.mean, after.mean));
-        const F seed = (sl::max(here.mean - top, splat(0.0f)) + sl::min(here.mean - bottom, splat(0.0f))) * per;
-        const F mean = here.mean - (before.mean + after.mean) * 0.5f;
+        const F support = dirt_both(here - before, here - after) * per;
+        const F mean = here - (before + after) * 0.5f;
+        const M hot = sl::abs(support) > k.least;
+        F seed = splat(0.0f);
+        if (any(hot)) {
+            F high = splat(-3.0e38f), low = splat(3.0e38f);
+            for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
+                const M bad = s & 1 ? bad_after : bad_before;
+                if (s >= 2 && !any(bad)) continue;
+                const F shift = dirt_of<PLANES>(k, f, biases[s]);
+                const DirtRange seen = dirt_range<PLANES>(k, at, k.others, s * n, f);
+                const F top = sl::max(high, seen.high + shift), bottom = sl::min(low, seen.low + shift);
+                high = s < 2 ? select(bad, high, top) : select(bad, top, high);
+                low = s < 2 ? select(bad, low, bottom) : select(bad, bottom, low);
+            }
+            // Of nine noisy pixels the largest lies 1.49 standard deviations above their mean.
+            const F lift = sqrt(white * whole) * 1.2f;
+            const F top = sl::max(high - lift, sl::max(before, after));
+            const F bottom = sl::min(low + lift, sl::min(before, after));
+            seed = select(hot, (sl::max(here - top, splat(0.0f)) + sl::min(here - bottom, splat(0.0f))) * per, seed);
+        }
         if (f == 0) {
             grey = mean;
             at.store(k.out, 0, seed);
             at.store(k.out, 1, support);
-            at.store(k.out, 7, sl::abs(before.mean - after.mean) / plain);
+            at.store(k.out, 7, sl::abs(before - after) / plain);
             at.store(k.out, 8, mean * (1.0f / sum));
             F still[4];
-            for (int s = 0; s < (k.beyond ? 4 : 2); ++s) still[s] = dirt_mean(at, k.steady, s) + shifts[s];
+            for (int s = 0; s < (k.beyond ? 4 : 2); ++s)
+                still[s] = dirt_mean(at, k.steady, s) + dirt_of<PLANES>(k, 0, biases[s]);
             if (!k.beyond) still[2] = still[1], still[3] = still[0];
-            at.store(k.out, 5, dirt_both(still[0] - still[2], still[0] - here.mean) * per);
+            at.store(k.out, 5, dirt_both(still[0] - still[2], still[0] - here) * per);
             // One of them may be damaged on the spot itself.
-            const F own = dirt_both(here.mean - still[0], here.mean - still[1]);
+            const F own = dirt_both(here - still[0], here - still[1]);
             F most = own;
             if (k.beyond) {
-                const F early = dirt_both(here.mean - still[2], here.mean - still[1]);
-                const F late = dirt_both(here.mean - still[0], here.mean - still[3]);
+                const F early = dirt_both(here - still[2], here - still[1]);
+                const F late = dirt_both(here - still[0], here - still[3]);
                 most = select(sl::abs(early) > sl::abs(most), early, most);
                 most = select(sl::abs(late) > sl::abs(most), late, most);
             }
             at.store(k.out, 10, most * per);
-            at.store(k.out, 6, dirt_both(still[1] - still[3], still[1] - here.mean) * per);
+            at.store(k.out, 6, dirt_both(still[1] - still[3], still[1] - here) * per);
         } else {
             const M more = sl::abs(support) > sl::abs(best_support);
             best_seed = select(more, seed, best_seed);

@@ -94,7 +94,7 @@ def test_dust_is_found(scene: np.ndarray, tone: str) -> None:
     damaged, truth = dusty(scene, 0.005, 4, tone=tone)
     images, middle = pictures(grained(damaged)), (2, 3, 4)
     precision, recall, f1 = measures(mattes(images, middle), truth[list(middle)])
-    assert f1 >= 0.85 and precision >= 0.95 and recall >= 0.75  # over few pieces; `bench damage` counts many
+    assert f1 >= 0.9 and precision >= 0.95
     without = measures(mattes(images, (3,), **{tone: False}), truth[[3]])
     assert without[1] < 0.1
 
@@ -168,7 +168,7 @@ def sky(frames: int, height: int = 200, width: int = 288) -> np.ndarray:
     return np.repeat(np.repeat(one[None, None], 3, 1), frames, 0).astype(np.float32)
 
 
-def test_most_stars_are_left_alone() -> None:
+def test_stars_are_left_alone() -> None:
     """A pan over stars of one to three pixels, which twinkle."""
     rng = np.random.default_rng(1)
     frames = sky(7)
@@ -188,16 +188,16 @@ def test_most_stars_are_left_alone() -> None:
 
 
 def protected(frames: np.ndarray) -> None:
-    """At most half of what is found without protection is found with it, and little at all."""
+    """Next to nothing is found with protection, and much of what is drawn without."""
     for clean in (frames, grained(frames)):
         images = pictures(clean)
         found = sum(found.sum() for found in mattes(images, (2, 3, 4)))
-        assert found <= sum(found.sum() for found in mattes(images, (2, 3, 4), protection=0)) / 2
-        assert found <= 0.003 * 3 * clean[0, 0].size
+        assert found <= 0.00005 * 3 * clean[0, 0].size
+        assert found < sum(found.sum() for found in mattes(images, (2, 3, 4), protection=0)) / 10
 
 
 @pytest.mark.parametrize("slant", [0.0, 0.3])
-def test_most_rain_is_left_alone(scene: np.ndarray, slant: float) -> None:
+def test_rain_is_left_alone(scene: np.ndarray, slant: float) -> None:
     """Streaks that fall 30 pixels and more a frame, each alike only to itself."""
     rng = np.random.default_rng(2)
     frames = scene.copy()
