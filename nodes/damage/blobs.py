@@ -168,9 +168,9 @@ def _grown(at: Ints, index: Ints, shape: tuple[int, int], reach: int) -> npt.NDA
     height, width = shape
     out = np.zeros(height * width, np.int32)
     out[at] = index + 1
-    for stride, size, along in ((1, width, lambda p: p % width), (width, height, lambda p: p // width)):
+    for stride, size in ((1, width), (width, height)):
         marked = np.flatnonzero(out)
-        values, place = out[marked], along(marked)
+        values, place = out[marked], marked % width if stride == 1 else marked // width
         for step in range(-reach, reach + 1):
             inside = (place + step >= 0) & (place + step < size)
             goal = marked[inside] + step * stride

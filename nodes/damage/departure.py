@@ -105,6 +105,8 @@ class Departure:
     """One plane (H, W) for each of `PLANES`, over the frame's region."""
     vectors: Any
     """(2, 2, rows, columns): of the two neighbours' 8 × 8 blocks, dx and dy in pixels."""
+    power: Any
+    """(2, rows, columns): of the two neighbours' 16 × 16 blocks, mean square difference in variances of the noise."""
     lost: float
     """Share of the frame that matches neither neighbour."""
     one_sided: bool
@@ -120,6 +122,39 @@ class Departure:
             found |= (boxes[:, 0] + dx < -0.5) | (boxes[:, 2] + dx > width + 0.5)
             found |= (boxes[:, 1] + dy < -0.5) | (boxes[:, 3] + dy > height + 0.5)
         return found
+
+    def unrest(self, x: Any, y: Any) -> dict[str, Any]:
+        """Tell how ill motion is known around places (x, y): of the vectors around the larger of both neighbours'
+        spread, and how far they are from even motion, in pixels; the power of both differences, less and more."""
+        steps = self.vectors
+        smooth = steps.copy()
+        for axis in (2, 3):
+            smooth = middle(smooth, 5, axis)
+        spread = ndimage.uniform_filter(np.hypot(*(steps - smooth).swapaxes(0, 1)), (0, 3, 3), mode="nearest").max(0)
+        turn = np.hypot(*(smooth[1] - 2 * smooth[0] if self.one_sided else smooth[0] + smooth[1]))
+        at = tuple(
+            np.clip((v.astype(np.intp) + BORDER) // 8, 0, size - 1)
+            for v, size in zip((y, x), spread.shape, strict=True)
+        )
+        block = tuple(
+            np.clip(v.astype(np.intp) // BLOCK, 0, size - 1)
+            for v, size in zip((y, x), self.power.shape[1:], strict=True)
+        )
+        power = self.power[(slice(None), *block)]
+        return {"spread": spread[at], "turn": turn[at], "less": power.min(0), "more": power.max(0)}
+
+
+def middle(planes: Any, size: int, axis: int) -> Any:
+    """Return the median of an odd number of values along one axis, edges repeated: by exchanging neighbours."""
+    pad = [(0, 0)] * planes.ndim
+    pad[axis] = (size // 2, size // 2)
+    wide = np.moveaxis(np.pad(planes, pad, mode="edge"), axis, 0)
+    length = planes.shape[axis]
+    rows = [wide[i : i + length] for i in range(size)]
+    for turn in range(size):
+        for i in range(turn % 2, size - 1, 2):
+            rows[i], rows[i + 1] = np.minimum(rows[i], rows[i + 1]), np.maximum(rows[i], rows[i + 1])
+    return np.moveaxis(rows[size // 2], 0, axis)
 
 
 def chosen(others: Iterable[int]) -> list[int]:
@@ -178,7 +213,7 @@ def measure(
         )
         compensate(other.planes, vectors, device, out=moved[n * i : n * (i + 1)], isa=isa)
         steps.append(_host(vectors))
-        smooth_vectors = np.rint(ndimage.median_filter(steps[-1], (1, 5, 5), mode="nearest"))
+        smooth_vectors = np.rint(middle(middle(steps[-1], 5, 1), 5, 2))
         compensate(_grey(other.planes, turned), xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
     inner = here.region
     per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
@@ -205,7 +240,7 @@ def measure(
     )
     found = _host(sums).reshape(len(offsets), n, 2, blocks.height, blocks.width)
     match = _match(found, per, force)
-    power = found[:2, 0, 1].min(0) / (256 * BLOCK * BLOCK)
+    power = found[:2, 0, 1] / (256 * BLOCK * BLOCK)
     out = xp.empty((len(PLANES), inner.height, inner.width), dtype=np.float32)
     launch(
         device,
@@ -234,7 +269,8 @@ def measure(
     return Departure(
         dict(zip(PLANES, _host(out), strict=True)),
         np.stack(steps[:2]) / 4,
-        float((power > RUINED).mean()),
+        power,
+        float((power.min(0) > RUINED).mean()),
         offsets[0] != -offsets[1],
     )
 
@@ -244,7 +280,8 @@ def _host(array: Any) -> Any:
 
 
 def _match(sums: Any, per: np.ndarray, force: bool) -> Any:
-    """Return bias of each plane and the variance motion left, for each neighbour: medians over 5 × 5 blocks."""
+    """Return bias of each plane and the variance motion left, for each neighbour: medians of
+    rows, then of columns, over 7 and 5 blocks."""
     count = BLOCK * BLOCK
     rows = []
     for one in sums.astype(np.float64):
@@ -252,6 +289,6 @@ def _match(sums: Any, per: np.ndarray, force: bool) -> Any:
         left = np.maximum(one[:, 1] / (256 * count) - LOST, 0) * (not force) / per[:, None, None] ** 2
         grey = left[0]
         colour = left[1:].max(0) if len(left) > 1 else np.zeros_like(grey)
-        rows += [ndimage.median_filter(b, 7, mode="nearest") for b in bias]
-        rows += [ndimage.median_filter(p, 5, mode="nearest") for p in (grey, colour)]
+        rows += [middle(middle(b, 7, 0), 7, 1) for b in bias]
+        rows += [middle(middle(p, 5, 0), 5, 1) for p in (grey, colour)]
     return np.asarray(rows, np.float32)

@@ -198,10 +198,10 @@ class DirtDetect(Node):
         here: Frame = inputs.prepared("input", request.frame)
         others = {offset: inputs.prepared("input", there[offset]) for offset in offsets}
         noise = Noise.from_data(inputs.analysis["noise"])
-        departure: Departure = measure(here, others, noise, device, force=params.force)
+        rules = judge.Rules(params.sensitivity, params.protection, tones, params.min_size, params.max_size)
+        departure: Departure = measure(here, others, noise, device, force=params.force, least=rules.low)
         if departure.lost > DESTROYED and not params.force:
             return f"{departure.lost:.0%} of the frame matches neither neighbour: left alone"
-        rules = judge.Rules(params.sensitivity, params.protection, tones, params.min_size, params.max_size)
         region = plate.region
         grey = here.planes[0, BORDER : BORDER + region.height, BORDER : BORDER + region.width]
         found[...] = judge.matte(departure, rules, grey if isinstance(grey, np.ndarray) else grey.get())

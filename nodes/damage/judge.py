@@ -36,6 +36,16 @@ class Rules:
     """Pixels of the longer side of a piece's box."""
     largest: int = 100
 
+    @property
+    def ease(self) -> float:
+        """By how much thresholds fall or rise."""
+        return float(2.0 ** (1 - 2 * self.sensitivity))
+
+    @property
+    def low(self) -> float:
+        """Departure, in standard deviations of the noise, from which a pixel belongs to a piece."""
+        return LOW * self.ease
+
 
 def purity(sums: Any) -> Floats:
     """Return how far the other two records depart, against the one that departs most."""
@@ -55,7 +65,12 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
     s = found.sums
     height, width = found.shape
     deep = np.abs(s["contrast"]) + 1e-6
+    unrest = departure.unrest(s["x"], s["y"])
     out = {
+        "spread": np.log(unrest["spread"] + 0.1),
+        "turn": np.log(unrest["turn"] + 0.25),
+        "less": np.log(np.maximum(unrest["less"], 0.2)),
+        "more": np.log(np.maximum(unrest["more"], 0.2)),
         "peak": np.log(s["peak"] + 0.3),
         "most": np.log(s["most"]),
         "z": np.log(s["z"]),
@@ -80,7 +95,8 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
     fall = np.zeros(len(found))
     if protection > 0:
         signs = {"dark": [-1], "bright": [1], "coloured": [-1, 1]}[found.tone]
-        ways = [company(s, *spots[sign], (width, height), REACH * protection, departure.one_sided) for sign in signs]
+        reach, aside = REACH * protection, departure.one_sided
+        ways = [company(s, spots[sign][0], spots[sign][1], (width, height), reach, aside) for sign in signs]
         kept = {name: np.where(s["contrast"] < 0, ways[0][name], ways[-1][name]) for name in names}
         fall = falling(s)
     weight = 1 / (1 + np.exp(-2 * (s["most"] - SURE)))
@@ -104,7 +120,7 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     # What lies on one record shows in grey too: it is one or the other.
     of_colour = np.zeros(plane.shape, bool)
     for tone in ("coloured", "dark", "bright"):
-        one = candidates(tone, fields, rules.sensitivity)
+        one = candidates(tone, fields, rules)
         if not len(one):
             continue
         if tone == "coloured":
@@ -121,12 +137,11 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     return out
 
 
-def candidates(tone: str, fields: Mapping[str, Any], sensitivity: float) -> Pieces:
+def candidates(tone: str, fields: Mapping[str, Any], rules: Rules) -> Pieces:
     """Return all pieces of one tone that may be damage."""
     if tone == "coloured" and not np.any(fields["colour"]):
         return none(tone, fields["colour"].shape)
-    ease = 2.0 ** (1 - 2 * sensitivity)
-    return pieces(tone, fields, LOW * ease, HIGH * ease, SEEDED * ease, SMALLEST)
+    return pieces(tone, fields, rules.low, HIGH * rules.ease, SEEDED * rules.ease, SMALLEST)
 
 
 def _lay(out: npt.NDArray[np.float32], found: Pieces, rating: Floats, support: Any) -> None:

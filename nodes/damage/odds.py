@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +36,11 @@ class Odds:
 
 def log_odds(odds: Odds, values: Mapping[str, Floats]) -> Floats:
     """Return the logarithm of the odds of each piece; sums run in one order, so that bits stay the same anywhere."""
-    units = [np.float64(bias) for bias in odds.inner]
+    units: list[Any] = list(odds.inner)
     for name, (mean, spread, weights) in odds.measured.items():
         part = np.clip((values[name] - mean) / spread, -FAR, FAR)
         units = [unit + weight * part for unit, weight in zip(units, weights, strict=True)]
-    total = np.float64(odds.base)
+    total: Any = odds.base
     for unit, weight in zip(units, odds.outer, strict=True):
         total = total + weight * np.tanh(unit)
     return np.asarray(total, np.float64)

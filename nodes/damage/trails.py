@@ -21,7 +21,6 @@ Floats = npt.NDArray[np.float64]
 
 REACH = 48.0
 """Pixels a frame that a small thing may move against its background."""
-CLOSE = 14.0
 FAINT = 2.0
 SMALLEST = 3
 AREA, STRENGTH = np.log(2.5), np.log(2.0)
@@ -66,15 +65,19 @@ def company(
 
     `line`: something alike (area within a factor of 2.5, strength of 2) before and after, in opposite directions and
     equally far; or one of the two where the other would lie outside a picture of `size` (width, height). `close`:
-    something alike close by on both sides, whichever way. `single`: on one side. `crowd`: logarithm of how much
-    denser spots lie around the piece in both neighbours than over the whole frame. `one_sided`: `before` and `after`
-    are the next frame and the one beyond it, a trail runs through both.
+    something alike on both sides, whichever way, the nearer the rarer. `single`: on one side. `crowd`: logarithm of
+    how much denser spots lie around the piece in both neighbours than over the whole frame.
+
+    With `one_sided`, `before` and `after` are the next frame and the one beyond it: a trail runs through both.
     """
     n = len(sums["x"])
     places = np.stack([sums["x"], sums["y"]], 1)
     area, strength = np.log(sums["area"]), np.log(np.maximum(sums["z"], 1e-3))
     around = np.pi * reach**2
-    pairs, density, alone, close, crowd = [], [], [], [], []
+    pairs: list[tuple[Ints, Ints, Floats]] = []
+    density: list[Floats] = []
+    alone: list[Floats] = []
+    crowd: list[Floats] = []
     for spots in (before, after):
         i, k = spots.near(places, reach)
         every = np.bincount(i, minlength=n) / around
@@ -88,7 +91,6 @@ def company(
         expected = density[-1][i] * np.pi * (far + 1) ** 2
         alone.append(_least(i, expected, n))
         pairs.append((i, k, far))
-        i, k = i[far < CLOSE], k[far < CLOSE]
     line = np.full(n, np.inf)
     on = (2.0, 0.5) if one_sided else (-1.0, -1.0)
     for (i, k, far), one, other, mine in ((pairs[0], before, after, 0), (pairs[1], after, before, 1)):

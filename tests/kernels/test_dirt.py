@@ -136,7 +136,10 @@ def reference(centre: np.ndarray, others: np.ndarray, match: np.ndarray, least: 
             grey = middle
             out[0], out[1], out[8] = seed, support, middle / weight.sum()
             out[7] = np.abs(before[0] - after[0]) / np.sqrt(noise)
-            still = [(windows(s[None])[0] * STEPS).sum((2, 3)) + np.einsum("c,cyx->yx", features[0], m[:planes]) for s, m in zip(steady, each, strict=True)]
+            still = [
+                (windows(s[None])[0] * STEPS).sum((2, 3)) + np.einsum("c,cyx->yx", features[0], m[:planes])
+                for s, m in zip(steady, each, strict=True)
+            ]
             far = still[2:] if beyond else still[::-1]
             pairs = ((0, 1), (2, 1), (0, 3)) if beyond else ((0, 1),)
             ways = np.stack([both(x - still[i], x - still[j]) for i, j in pairs])
