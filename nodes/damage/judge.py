@@ -23,6 +23,9 @@ SMALLEST = 3
 SURE = 4.5
 """Departure of a piece, at its strongest, from which its company counts for others'."""
 LEAST = 0.02
+CHANCE, CLEAN = 3, 15.0
+"""Pieces of a frame, and of a million pixels, that even a clean one may show."""
+SLOPE, MOST = 0.4, 1.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     spots = {sign: (Spots(fields["before"], sign), Spots(fields["after"], sign)) for sign in (-1, 1)}
     # What lies on one record shows in grey too: it is one or the other.
     of_colour = np.zeros(plane.shape, bool)
+    judged: list[tuple[Pieces, Floats]] = []
     for tone in ("coloured", "dark", "bright"):
         one = candidates(tone, fields, rules)
         if not len(one):
@@ -129,12 +133,21 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         if tone not in rules.tones:
             continue
         odds = log_odds(nets[tone == "coloured"], measurements(one, found, spots, rules.protection))
+        odds[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = -np.inf
+        judged.append((one, odds))
+    extra += prior(sum(int((odds > 0).sum()) for _, odds in judged), plane.size)
+    for one, odds in judged:
         rating = 1 / (1 + np.exp(-np.clip(odds + extra, -40, 40)))
-        rating[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = 0
         longer = np.maximum(one.boxes[:, 2] - one.boxes[:, 0], one.boxes[:, 3] - one.boxes[:, 1])
         rating[(longer < rules.smallest) | (longer > rules.largest) | (rating < LEAST)] = 0
-        _lay(out, one, rating, fields["colour" if tone == "coloured" else "grey"])
+        _lay(out, one, rating, fields["colour" if one.tone == "coloured" else "grey"])
     return out
+
+
+def prior(sure: int, pixels: int) -> float:
+    """Return by how much the odds of the rest rise where a frame has that many pieces that are damage on their own."""
+    density = max(0, sure - CHANCE) * 1e6 / pixels
+    return float(np.clip(SLOPE * np.log(max(density, 1e-6) / CLEAN), 0, MOST))
 
 
 def candidates(tone: str, fields: Mapping[str, Any], rules: Rules) -> Pieces:

@@ -145,8 +145,8 @@ def test_sizes_and_sensitivity(scene: np.ndarray) -> None:
     both = detect(images, 3).data[0] >= LEVEL
     assert both[61, 81] and both[107, 157]
     small, large = detect(images, 3, max_size=10).data[0], detect(images, 3, min_size=10).data[0]
-    assert small[61, 81] >= LEVEL and small[90:120, 140:170].max() == 0
-    assert large[107, 157] >= LEVEL and large[50:70, 70:90].max() == 0
+    assert small[61, 81] >= LEVEL and small[90:120, 140:170].max() < LEVEL
+    assert large[107, 157] >= LEVEL and large[50:70, 70:90].max() < LEVEL
     faint = scene.copy()
     faint[3, :, 60:65, 80:85] *= 0.75
     images = pictures(grained(faint))
@@ -187,13 +187,14 @@ def test_stars_are_left_alone() -> None:
     protected(frames)
 
 
-def protected(frames: np.ndarray) -> None:
-    """Next to nothing is found with protection, and much of what is drawn without."""
+def protected(frames: np.ndarray) -> int:
+    """Next to nothing is found with protection; return how much is without."""
+    without = 0
     for clean in (frames, grained(frames)):
         images = pictures(clean)
-        found = sum(found.sum() for found in mattes(images, (2, 3, 4)))
-        assert found <= 0.00005 * 3 * clean[0, 0].size
-        assert found < sum(found.sum() for found in mattes(images, (2, 3, 4), protection=0)) / 10
+        assert sum(found.sum() for found in mattes(images, (2, 3, 4))) <= 0.00005 * 3 * clean[0, 0].size
+        without += sum(int(found.sum()) for found in mattes(images, (2, 3, 4), protection=0))
+    return without
 
 
 @pytest.mark.parametrize("slant", [0.0, 0.3])
@@ -210,7 +211,7 @@ def test_rain_is_left_alone(scene: np.ndarray, slant: float) -> None:
             across = (x - cx - slant * fall * n) - slant * (y - cy - fall * n)
             streak = np.clip(length / 2 - np.abs(along), 0, 1) * np.exp(-(across**2) / 1.2)
             frames[n] += 0.35 * streak.astype(np.float32)
-    protected(frames)
+    assert protected(frames) > 500
 
 
 def test_a_small_thing_that_flies_past_is_none(scene: np.ndarray) -> None:
