@@ -25,7 +25,7 @@ SURE = 4.5
 LEAST = 0.02
 CHANCE, CLEAN = 3, 15.0
 """Pieces of a frame, and of a million pixels, that even a clean one may show."""
-SLOPE, MOST = 0.4, 1.0
+RESERVE, SLOPE, MOST = 1.2, 0.85, 2.2
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,10 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
 
 
 def prior(sure: int, pixels: int) -> float:
-    """Return by how much the odds of the rest rise where a frame has that many pieces that are damage on their own."""
+    """Return by how much the logarithm of the odds rises where a frame has so many pieces that are damage by themselves;
+    it falls where there are next to none."""
     density = max(0, sure - CHANCE) * 1e6 / pixels
-    return float(np.clip(SLOPE * np.log(max(density, 1e-6) / CLEAN), 0, MOST))
+    return float(np.clip(SLOPE * np.log(max(density, 1e-6) / CLEAN), 0, MOST)) - RESERVE
 
 
 def candidates(tone: str, fields: Mapping[str, Any], rules: Rules) -> Pieces:
