@@ -26,6 +26,7 @@ LEAST = 0.02
 CHANCE, CLEAN = 3, 15.0
 """Pieces of a frame, and of a million pixels, that even a clean one may show."""
 RESERVE, SLOPE, MOST = 1.2, 0.85, 2.2
+"""Of the logarithm of the odds: what it falls by in a clean frame, rises by with that of the density, and at most."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
 
 
 def prior(sure: int, pixels: int) -> float:
-    """Return by how much the logarithm of the odds rises where a frame has so many pieces that are damage by themselves;
-    it falls where there are next to none."""
+    """Return by how much the logarithm of the odds rises in a frame of so many pieces that are damage by themselves; it
+    falls where there are next to none."""
     density = max(0, sure - CHANCE) * 1e6 / pixels
     return float(np.clip(SLOPE * np.log(max(density, 1e-6) / CLEAN), 0, MOST)) - RESERVE
 
