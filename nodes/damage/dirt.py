@@ -77,24 +77,27 @@ class DirtDetect(Node):
     is the line between more and less likely.
 
     Each frame is compared with the one before and the one after, moved to match by block motion, in stops and against
-    the noise measured on the shot. What departs from both, with one sign, in grey or in one record alone, is gathered
-    into pieces; each is judged by its strength, size, shape, edge and calm surroundings, so that pieces count for
-    little where motion fails. Things that were elsewhere in the frames around (lamps, stars, birds, snow), glints among
-    glints and streaks in one direction are left out as far as they show it. Where a
-    neighbour is itself damaged on the spot, the frame beyond it stands in. At the clip's
-    ends and at cuts the two nearest frames of the other side are asked, more strictly, as
-    what comes into view looks alike. A frame of which more than half matches neither neighbour is left alone and says
-    so in its metadata (`safelight:dirt`). A clip of one frame shows dust on one record alone.
+    the noise measured on the shot; in grey each record counts by how little noise it has. What departs from both, with
+    one sign, in grey or in one record alone, is gathered into pieces. Each is judged by its strength, size, shape and
+    edge, by its surroundings, by how well motion is known there, and by its company: things that were elsewhere in the
+    frames around (lamps, stars, birds, snow), glints among glints and streaks in one direction lower the odds as far as
+    chance does not explain them, and in a frame that is surely dirty the rest is likelier. Where a neighbour is itself
+    damaged on the spot, the frame beyond it stands in. At the clip's ends and at cuts the two nearest frames of the
+    other side are asked, with odds of their own, as what comes into view looks alike. A frame of which more than half
+    matches neither neighbour is left alone and says so in its metadata (`safelight:dirt`). A clip of one frame shows
+    dust on one record alone.
 
     Dust is opaque in infrared: with an infrared scan, first channel, what is dark there is dust as well.
 
     Pixels that are not finite are 0 in the matte and influence no other. The pieces are gathered and judged on the
-    host with scipy.ndimage; the work on pixels runs on the device.
+    host; the work on pixels runs on the device.
 
-    References: Kokaram 1998 (SDIp); Nadenau and Mitra 1997 (ROD); Wechtitsch et al. 2012 (damping by motion).
+    References: Kokaram 1998 (SDIp); Nadenau and Mitra 1997 (ROD); Wechtitsch et al. 2012 (damping by motion);
+    Desolneux, Moisan and Morel 2000 (what chance explains).
     """
 
     id = "DirtDetect"
+    version = 2
     inputs = (
         Port("input", "The plate, scene-linear."),
         Port("infrared", "Infrared scan of the same frames, first channel.", optional=True),

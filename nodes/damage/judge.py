@@ -25,7 +25,7 @@ SURE = 4.5
 LEAST = 0.02
 CHANCE, CLEAN = 3, 15.0
 """Pieces of a frame, and of a million pixels, that even a clean one may show."""
-RESERVE, SLOPE, MOST = 1.2, 0.85, 2.2
+RESERVE, SLOPE, MOST = 1.7, 1.05, 2.8
 """Of the logarithm of the odds: what it falls by in a clean frame, rises by with that of the density, and at most."""
 
 

@@ -1,11 +1,13 @@
 """The odds that a piece is damage, from what `judge.measurements` says of it: two small nets of one inner layer.
 
 Recipe. The node Damage laid dust (0.02 to 0.5 % of the picture, 2.5 to 7 pixels, dark, bright and on one record, drawn
-shapes and given ones, seeds 900 to 975) over Plate, photographs moved and turned, and six real and drawn sequences,
-with grain of two stocks and without. Undamaged, the same clips hold none; nor do drawn scenes of stars, rain, snow,
-sparkle, lamps, blinking and things thrown. Of three old films 13 frames were added, weighed fourfold; there a piece is
-dust if five frames to either side agree on what was behind it. A piece is right if damage covers 0.4 of it. Logistic
-loss, pieces weighed by the root of their area (at most 60 pixels), undamaged clips fivefold, drawn scenes twofold.
+shapes and given ones, some of it in two frames, seeds 331 to 335 and 900 to 985) over Plate, photographs moved, turned
+and zoomed, and real and drawn sequences, with grain of two stocks and without. Undamaged, the same clips hold none; nor
+do drawn scenes of stars, rain, snow, sparkle, lamps, blinking and things thrown. Of three old films 21 frames were
+added; there a piece is dust if five frames to either side agree on what was behind it, and none if they do not agree
+among themselves. A piece is right if damage covers 0.4 of it. Logistic loss with weight decay, pieces weighed by the
+root of their area (at most 60 pixels), undamaged clips four- to sixfold, drawn scenes two- to threefold, old films
+fourfold, tenfold where they hold none. Measurements and weights are rounded to two decimals.
 """
 
 from __future__ import annotations
