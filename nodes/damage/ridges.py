@@ -105,7 +105,12 @@ def strips(found: Floats, most: int) -> Floats:
         for row in range(STRIP):
             shift = most + round(slant * (row + 0.5) / STRIP)
             total += padded[:, row, shift : shift + w]
-    upright = out[:: max(1, count // 40), most]
+    return unit(out)
+
+
+def unit(out: Floats) -> Floats:
+    """Bring sums of evidence, (strips, slants, W), to units of their own noise, from -3 to 3.5, in place."""
+    upright = out[:: max(1, len(out) // 40), out.shape[1] // 2]
     middle = np.median(upright)
     spread = max(1.4826 * float(np.median(np.abs(upright - middle))), 1.5)
     out -= middle

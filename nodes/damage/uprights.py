@@ -25,6 +25,15 @@ ASIDE = 24
 """Pixels a line is looked for to both sides, whatever the scene is found to do."""
 
 
+BARED = 0.1
+"""Share of its step that a line must have in the picture itself, over a few rows."""
+MIX = np.array(
+    [[0.4, 0.45, 0.15], [1, -0.75, -0.25], [-0.75, 1, -0.25], [-0.5, -0.5, 1]],
+    np.float32,
+)
+"""Planes of R, G, B: luma, and each record less what the others say it is."""
+
+
 @dataclass(frozen=True)
 class Line:
     """A line on one frame: rows y, columns x (their middles), what it looks like."""
@@ -137,6 +146,66 @@ def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, 
     return np.asarray(np.take_along_axis(each, smooth.argmax(0)[None], 0)[0])
 
 
+def _contrast(plane: Floats, line: Line) -> Floats:
+    around = profile(plane, line.y, line.x, line.width // 2 + GAP + FLANK + 1)
+    left = around.shape[1] // 2 - line.width // 2
+    sides = (around[:, left - GAP - FLANK : left - GAP], around[:, left + line.width + GAP :][:, :FLANK])
+    return np.asarray(around[:, left : left + line.width].mean(1) - 0.5 * (sides[0].mean(1) + sides[1].mean(1)))
+
+
+def bared(line: Line, plane: Floats) -> Floats:
+    """Return a line's strength, below 0 where the picture itself does not show it: what is left of another frame's."""
+    shown = (1 if line.tone == "bright" else -1) * np.nan_to_num(_contrast(plane, line))
+    shown = ndimage.uniform_filter1d(shown, 3 * STRIP, mode="nearest")
+    return np.where(shown < BARED * line.step, np.float32(-1), line.strength)
+
+
+def contrasts(planes: Floats, line: Line) -> npt.NDArray[np.float64]:
+    """Return in every plane how much brighter a line is than its sides, in the mean of its rows, in stops."""
+    found = []
+    for plane in planes:
+        rows = _contrast(plane, line)
+        rows = rows[np.isfinite(rows)]
+        low, high = np.percentile(rows, (10, 90)) if len(rows) else (0.0, 0.0)
+        rows = rows[(rows >= low) & (rows <= high)]
+        found.append(float(rows.mean()) if len(rows) else 0.0)
+    return np.array(found)
+
+
+def swerves(line: Line, others: list[Neighbour]) -> float:
+    """Return by how many pixels a line's motion from the frame before to the frame after departs from steady motion,
+    against the median of the picture: what a camera does, all the scene does."""
+    first, second = others[:2] if len(others) >= 2 else (None, None)
+    if (
+        first is None
+        or second is None
+        or first.vectors is None
+        or second.vectors is None
+        or first.block != second.block
+    ):
+        return 0.0
+    whole = np.median((first.vectors + second.vectors).reshape(2, -1), axis=1)
+    own = np.median(_vectors(first, line.y, line.x)[0] + _vectors(second, line.y, line.x)[0])
+    return abs(float(own - whole[0]))
+
+
+def flicker(line: Line, others: list[Floats]) -> float:
+    """Return how unevenly a line changes to other frames, along its length: the mean square of windows of rows, where
+    noise gives 1."""
+    window = 2 * STRIP
+    count = len(line.y) // window
+    if count < 3 or not others:
+        return 0.0
+    found = []
+    for other in others:
+        away = (line.strength - other)[: count * window].reshape(count, window).mean(1)
+        # What changes all along, or steadily, is a line of the scene that moved by a part of a pixel.
+        at = np.arange(count) - (count - 1) / 2
+        away = away - away.mean() - at * (away * at).sum() / (at * at).sum()
+        found.append(float((away**2).sum()) / (count - 2) * window / 2)
+    return float(np.mean(found))
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How a line behaves from frame to frame; shares are of its own strength."""
@@ -157,6 +226,14 @@ class Verdict:
     """Its strength in the picture itself, in sigmas."""
     edge: float
     """How different its two sides are in the picture itself, all along, in sigmas: beside an edge of the scene."""
+    bare: float
+    """Its contrast in the picture itself, as a share of the step it was found with."""
+    flicker: float
+    """How unevenly it changes along its length from frame to frame, at its place: 1 for noise."""
+    alone: float
+    """How far one record alone has it: the contrast of the next, as a share of the largest; 1 for grey pictures."""
+    swerves: float
+    """How differently from the scene as a whole it changes its motion, if what moves with it is it: pixels."""
     astray: float
     """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
 
@@ -184,6 +261,13 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
     own = max(line.mean, 1e-3)
     zero = np.zeros(len(line.y), np.float32)
     stays, moves, aside, astray = [], [], [], []
+    stood = []
+    seen_in = contrasts(centre, line)
+    bare = (1 if line.tone == "bright" else -1) * seen_in[line.plane] / max(line.step, 1e-3)
+    alone = 1.0
+    if len(centre) == 4:
+        records = np.sort(np.abs(np.linalg.pinv(MIX) @ seen_in))
+        alone = float(records[1] / max(records[2], 1e-6))
     passed, held, whole, kept, went = 0, 0.0, 0.0, 0.0, 0.0
     for other in others:
         still = _again(line, other, here, zero, zero, range(-1, 2))
@@ -193,6 +277,7 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         left, right = follow[1][0], follow[2][0]
         behind = (np.minimum(np.abs(left), np.abs(right)) >= MOVES) & (left * right > 0)
         stays.append(still.mean() / own)
+        stood.append(still)
         moves.append(max(gone))
         astray.append(min(_unlike(line, centre, other, dx, dy) for dx, dy in follow) / quiet)
         passed += int(behind.sum())
@@ -218,6 +303,10 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         went / max(kept, 1e-3),
         line.mean,
         edge,
+        float(bare),
+        flicker(line, stood),
+        alone,
+        swerves(line, others),
         float(np.median(astray)),
     )
 
