@@ -145,10 +145,8 @@ class ScratchDetect(Node):
         noise = np.stack([ridges.noise(plane) for plane in planes])
         if min(planes.shape[1:]) < 16 or planes.shape[1] < 4 * STRIP:
             return Prepared(planes, good, built, noise, np.empty((0,), np.int8))
-        sought = [
-            [self._strips(params, ridges.evidence(plane, sigma, tone, _widths(params)), good) for tone in TONES]
-            for plane, sigma in zip(planes, noise, strict=True)
-        ]
+        evidence = ridges.evidence(planes, noise, _widths(params), device)
+        sought = [[self._strips(params, one, good) for one in pair] for pair in evidence]
         return Prepared(planes, good, built, noise, np.rint(np.array(sought) * STEPS).astype(np.int8))
 
     def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
@@ -208,7 +206,7 @@ class ScratchDetect(Node):
             planes = [centre.planes[index], *(n.planes[index] for n in neighbours)]
             judgements = []
             for part in self._parts(line, centre.planes[index]):
-                if _free(part, taken).mean() < 0.3:
+                if _free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
                     continue
                 seen = None
                 if neighbours:
@@ -221,8 +219,8 @@ class ScratchDetect(Node):
                     judgements.append((whole if follows else part, part.track.score, sure, needs))
             # Parts of one line speak for one another.
             total = sum(score for _, score, _, _ in judgements) * params.sensitivity
-            for part, score, sure, needs in judgements:
-                if total >= needs and score * params.sensitivity >= ALONE:
+            for part, _, sure, needs in judgements:
+                if total >= needs:
                     sure *= 1 - math.exp(-total / 20)
                     free = _free(part, taken)
                     part = replace(part, y=part.y[free], x=part.x[free], strength=part.strength[free])
@@ -261,6 +259,10 @@ class ScratchDetect(Node):
         for index, plane in enumerate(centre.planes):
             fresh = [plane - other[index] for other in moved]
             rough = [ridges.noise(one) for one in fresh]
+            if len(fresh) == 2:
+                # What either neighbour lacks may be a scratch of the other one.
+                each = ridges.evidence(np.stack(fresh), np.stack(rough), _widths(params), device)
+                lacking = np.minimum(each[0], each[1])
             for which, tone in enumerate(TONES):
                 summed = [one.strips[index, which] * np.float32(1 / STEPS) for one in (centre, *others)]
                 sought = [summed[0]]
@@ -275,11 +277,7 @@ class ScratchDetect(Node):
                             )
                 if len(fresh) < 2:
                     continue
-                # What either neighbour lacks may be a scratch of the other one.
-                evidence = np.minimum(
-                    *(ridges.evidence(one, s, tone, _widths(params)) for one, s in zip(fresh, rough, strict=True))
-                )
-                for track in tracks.find(self._strips(params, evidence, centre.good), least):
+                for track in tracks.find(self._strips(params, lacking[which], centre.good), least):
                     if len(track.x) * STRIP >= shortest:
                         both = np.asarray((fresh[0] + fresh[1]) / 2, np.float32)
                         noise = np.asarray((rough[0] + rough[1]) / 2, np.float32)

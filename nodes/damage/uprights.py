@@ -72,18 +72,30 @@ def profile(plane: Floats, y: npt.NDArray[np.int64], x: Floats, reach: int) -> F
     return np.asarray(np.where(inside, taken, np.nan), np.float32)
 
 
+def strengths(around: Floats, sigma: Floats, tone: Tone, width: int, shifts: range) -> Floats:
+    """Return row by row how much the middle of a profile, moved by each shift, is a line, in sigmas; 0 where unknown.
+
+    (shifts, rows); `shifts` are consecutive.
+    """
+    first, count = around.shape[1] // 2 + shifts[0] - width // 2, len(shifts)
+
+    def mean(at: int, wide: int) -> Floats:
+        total = around[:, at : at + count].copy()
+        for i in range(1, wide):
+            total += around[:, at + i : at + i + count]
+        total *= np.float32(1 / wide)
+        return total
+
+    inside = mean(first, width)
+    before, after = mean(first - GAP - FLANK, FLANK), mean(first + width + GAP, FLANK)
+    found = inside - np.maximum(before, after) if tone == "bright" else np.minimum(before, after) - inside
+    found *= (np.float32(1 / np.sqrt(1 / width + 1 / FLANK)) / sigma)[:, None]
+    return np.ascontiguousarray(np.nan_to_num(np.clip(found, -CLIP, CLIP)).T)
+
+
 def strength(around: Floats, sigma: Floats, tone: Tone, width: int, shift: int = 0) -> Floats:
     """Return row by row how much the middle of a profile, moved by `shift`, is a line, in sigmas; 0 where unknown."""
-    middle = around.shape[1] // 2 + shift
-    left = middle - width // 2
-    sign = 1 if tone == "bright" else -1
-    inside = around[:, left : left + width].mean(1)
-    sides = (
-        around[:, left - GAP - FLANK : left - GAP].mean(1),
-        around[:, left + width + GAP : left + width + GAP + FLANK].mean(1),
-    )
-    found = np.minimum(sign * (inside - sides[0]), sign * (inside - sides[1])) / sigma
-    return np.asarray(np.nan_to_num(np.clip(found / np.sqrt(1 / width + 1 / FLANK), -CLIP, CLIP)), np.float32)
+    return np.asarray(strengths(around, sigma, tone, width, range(shift, shift + 1))[0])
 
 
 def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int, widest: int) -> Line:
@@ -97,10 +109,10 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
     sign = 1 if tone == "bright" else -1
     wide = {}
     for width in range(1, widest + 1):
-        wide[width] = max(float(strength(around, here, tone, width, shift).mean()) for shift in (-1, 0, 1))
+        wide[width] = float(strengths(around, here, tone, width, range(-1, 2)).mean(1).max())
     width = max(wide, key=lambda k: (wide[k], -k))
     # The path wavers by a pixel in noise: each row takes the offset that its surroundings agree on.
-    offsets = np.stack([strength(around, here, tone, width, shift) for shift in (-2, -1, 0, 1, 2)])
+    offsets = strengths(around, here, tone, width, range(-2, 3))
     smooth = ndimage.gaussian_filter1d(offsets, 1.5 * STRIP, axis=1, mode="nearest")
     smooth += np.array([-0.06, -0.02, 0, -0.02, -0.06])[:, None]
     x = x + (smooth.argmax(0) - 2).astype(np.float32)
@@ -141,7 +153,7 @@ def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, 
     plane = other.planes[line.plane]
     y = line.y + np.rint(dy).astype(np.int64)
     around = profile(plane, y, line.x + dx, reach)
-    each = np.stack([strength(around, sigma, line.tone, line.width, shift) for shift in shifts])
+    each = strengths(around, sigma, line.tone, line.width, shifts)
     smooth = ndimage.uniform_filter1d(each, 4 * STRIP, axis=1, mode="nearest")
     return np.asarray(np.take_along_axis(each, smooth.argmax(0)[None], 0)[0])
 
@@ -290,8 +302,8 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         # Strips of a picture find chance likenesses: the line moves as a whole.
         reach = line.width // 2 + GAP + FLANK + ASIDE + 1
         around = profile(other.planes[line.plane], line.y, line.x, reach)
-        away = [strength(around, here, line.tone, line.width, s).mean() for s in range(-ASIDE, ASIDE + 1) if abs(s) > 1]
-        aside.append(max(away) / own)
+        away = strengths(around, here, line.tone, line.width, range(-ASIDE, ASIDE + 1)).mean(1)
+        aside.append(float(np.delete(away, np.s_[ASIDE - 1 : ASIDE + 2]).max()) / own)
     share = passed / (len(line.y) * len(others))
     held = held / max(whole, 1e-3) if passed else 0.0
     return Verdict(
