@@ -204,7 +204,7 @@ class ScratchDetect(Node):
                 continue
             index = line.plane
             planes = [centre.planes[index], *(n.planes[index] for n in neighbours)]
-            judgements = []
+            judgements, refused = [], False
             for part in self._parts(line, centre.planes[index]):
                 if _free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
                     continue
@@ -217,8 +217,13 @@ class ScratchDetect(Node):
                 sure, follows, needs = judged(params, part, seen, spans, len(part.y) / centre.planes.shape[1])
                 if sure > 0:
                     judgements.append((whole if follows else part, part.track.score, sure, needs))
+                refused |= sure == 0
             # Parts of one line speak for one another.
             total = sum(score for _, score, _, _ in judgements) * params.sensitivity
+            if judgements and not refused and not line.fleeting and total >= max(needs for *_, needs in judgements):
+                # Between its parts it may be too faint to be judged.
+                sure = max(sure for _, _, sure, _ in judgements)
+                judgements = [*judgements, (line, 0.0, sure, 0.0)]
             for part, _, sure, needs in judgements:
                 if total >= needs:
                     sure *= 1 - math.exp(-total / 20)
@@ -321,7 +326,8 @@ def judged(
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
     needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
     settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
-    if settled and (seen.flicker >= FLICKERS or (seen.alone < PURE and tall > LENGTH)):
+    uneven = seen.flicker >= FLICKERS and line.plane == 0 and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
+    if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
     if stays and seen.passed < PASSED:
         return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
@@ -344,9 +350,9 @@ BARE = 0.5
 """Contrast in the picture itself, as a share of the step to frames around, below which a line is another frame's."""
 SWERVES = 3.0
 """Pixels by which a line's motion changes otherwise than the scene's: it is none of the scene."""
-FLICKERS, PURE, LENGTH = 1.7, 0.35, 0.25
-"""Where nothing moves: how unevenly a line changes, or what a record beside its own has of it on how much of the
-picture's height, that no line of the scene does."""
+FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.85, 0.35, 0.25
+"""Where nothing moves: how unevenly a line changes, with how much of it in other frames at most, or what a record beside
+its own has of it, on how much of the picture's height, that no line of the scene does."""
 SEEN, COMPARED = 0.1, 0.3
 """Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
 strength in other frames can be compared with it."""
