@@ -326,7 +326,7 @@ def judged(
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
     needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
     settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
-    uneven = seen.flicker >= FLICKERS and line.plane == 0 and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
+    uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
     if stays and seen.passed < PASSED:
@@ -350,9 +350,9 @@ BARE = 0.5
 """Contrast in the picture itself, as a share of the step to frames around, below which a line is another frame's."""
 SWERVES = 3.0
 """Pixels by which a line's motion changes otherwise than the scene's: it is none of the scene."""
-FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.85, 0.35, 0.25
-"""Where nothing moves: how unevenly a line changes, with how much of it in other frames at most, or what a record beside
-its own has of it, on how much of the picture's height, that no line of the scene does."""
+FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.93, 0.35, 0.25
+"""Where nothing moves: how unevenly a line changes, with how much of it in other frames at most; or what of it a record
+beside its own has, on how much of the height: what no line of the scene does."""
 SEEN, COMPARED = 0.1, 0.3
 """Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
 strength in other frames can be compared with it."""

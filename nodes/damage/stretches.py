@@ -20,7 +20,7 @@ LEAST = 0.6
 """Sigmas of a line in its mean: what is fainter is cut as if it had them."""
 SHORTEST = 16
 """Rows of the shortest stretch."""
-SHOWN, CLEAR = 0.15, 0.3
+SHOWN, CLEAR = 0.15, 0.15
 """Share of its mean from which a line is there: where it is known to be one, and before it is."""
 
 
