@@ -30,7 +30,7 @@ class ScratchDetectParams(Params):
 
     tone: Literal["all", "dark", "bright"] = param("all", "Which scratches are sought.")
     records: bool = param(
-        True, "Seek coloured scratches too, which lie on one record alone. Takes about three times as long."
+        True, "Seek coloured scratches too, which lie on one record alone. Takes several times as long."
     )
     sensitivity: float = param(
         1.0, "Above 1 fainter and shorter lines count, below 1 only stronger ones.", ge=0.1, le=4
@@ -88,14 +88,16 @@ class ScratchDetect(Node):
     Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
     paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
-    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, with less
-    confidence. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, comes and goes
+    along its length from frame to frame, or lies on one record alone, with less confidence. Frames beyond a cut are
+    never looked at. Pixels that are not finite are never in the matte.
 
     References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
     Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
     """
 
     id = "ScratchDetect"
+    version = 2
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -159,7 +161,7 @@ class ScratchDetect(Node):
             for line, confidence in self.scratches(
                 params, centre, self._others(params, request, inputs, region), device
             ):
-                _draw(matte[0], line, confidence, params.grow)
+                stretches.draw(matte[0], line, confidence, params.grow)
             matte[0][~centre.good] = 0
         found = Image(matte, region, ("A",), plate.metadata)
         if params.defects is not None:
@@ -200,13 +202,13 @@ class ScratchDetect(Node):
         found: list[tuple[Line, float]] = []
         taken = np.zeros(centre.planes.shape[1:], bool)
         for line in sorted(lines, key=lambda one: -one.track.score):
-            if _free(line, taken).mean() < 0.1:
+            if stretches.free(line, taken).mean() < 0.1:
                 continue
             index = line.plane
             planes = [centre.planes[index], *(n.planes[index] for n in neighbours)]
             judgements, refused = [], False
             for part in self._parts(line, centre.planes[index]):
-                if _free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
+                if stretches.free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
                     continue
                 seen = None
                 if neighbours:
@@ -227,10 +229,10 @@ class ScratchDetect(Node):
             for part, _, sure, needs in judgements:
                 if total >= needs:
                     sure *= 1 - math.exp(-total / 20)
-                    free = _free(part, taken)
+                    free = stretches.free(part, taken)
                     part = replace(part, y=part.y[free], x=part.x[free], strength=part.strength[free])
                     found.append((part, sure))
-                    _take(part, taken)
+                    stretches.take(part, taken)
         # Beside a line of one tone its ghost of the other is no line: both are always sought.
         return [(line, sure) for line, sure in found if params.tone in ("all", line.tone)]
 
@@ -371,18 +373,6 @@ CALM, ASTRAY = 1.6, 3.0
 comes and goes says nothing."""
 
 
-def _free(line: Line, taken: Any) -> Any:
-    """Tell which rows of a line no better one lies beside."""
-    return ~taken[line.y, np.clip(line.x.astype(np.int64), 0, taken.shape[1] - 1)]
-
-
-def _take(line: Line, taken: Any) -> None:
-    """Mark a line and what lies beside it."""
-    columns = line.x.astype(np.int64)
-    for off in range(-tracks.APART, tracks.APART + 1):
-        taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
-
-
 def _moved(other: Neighbour, device: Device) -> Floats | None:
     """Return another frame's planes moved to match."""
     if other.vectors is None:
@@ -401,17 +391,3 @@ def _scene(
     first, second = Pyramid(here.levels[level:]), Pyramid(there.levels[level:])
     vectors = search(first, second, device, noise=sigma * SEARCH_SCALE / 2**level, smoothness=0.02)
     return np.asarray(quarter(vectors, device) * np.float32(2**level / 4), np.float32), BLOCK << level
-
-
-def _draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
-    """Lay a line into a matte where it is there."""
-    there = np.zeros(int(line.y.max(initial=0)) + 1, bool)
-    for part in stretches.cut(line, line.strength, stretches.SHOWN) if len(line.y) else ():
-        there[part.y] = True
-    there = there[line.y]
-    left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
-    for off in range(line.width + 2 * grow):
-        columns = left + off
-        inside = there & (columns >= 0) & (columns < matte.shape[1])
-        rows = line.y[inside]
-        matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from safelight.nodes.damage.ridges import STRIP, Floats
-from safelight.nodes.damage.tracks import Track
+from safelight.nodes.damage.tracks import APART, Track
 from safelight.nodes.damage.uprights import Line
 
 GROUP = 4
@@ -79,3 +80,29 @@ def joined(parts: list[Line]) -> list[Line]:
     )
     y, x, rows = (np.concatenate([getattr(part, name) for part in parts]) for name in ("y", "x", "strength"))
     return [replace(parts[0], track=track, y=y, x=x, strength=rows)]
+
+
+def free(line: Line, taken: Any) -> Any:
+    """Tell which rows of a line no better one lies beside."""
+    return ~taken[line.y, np.clip(line.x.astype(np.int64), 0, taken.shape[1] - 1)]
+
+
+def take(line: Line, taken: Any) -> None:
+    """Mark a line and what lies beside it."""
+    columns = line.x.astype(np.int64)
+    for off in range(-APART, APART + 1):
+        taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
+
+
+def draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
+    """Lay a line into a matte where it is there."""
+    there = np.zeros(int(line.y.max(initial=0)) + 1, bool)
+    for part in cut(line, line.strength, SHOWN) if len(line.y) else ():
+        there[part.y] = True
+    there = there[line.y]
+    left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
+    for off in range(line.width + 2 * grow):
+        columns = left + off
+        inside = there & (columns >= 0) & (columns < matte.shape[1])
+        rows = line.y[inside]
+        matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))
