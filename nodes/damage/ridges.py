@@ -8,7 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from safelight.graph.device import Device
+from safelight.graph.region import Region
 from safelight.nodes.grain.working import filled
+from safelight.nodes.kernels.launch import launch
 
 Floats = npt.NDArray[np.float32]
 Tone = Literal["dark", "bright"]
@@ -56,38 +59,40 @@ def noise(plane: Floats) -> Floats:
     return np.asarray(full, np.float32)
 
 
-def evidence(plane: Floats, sigma: Floats, tone: Tone, widths: tuple[int, ...]) -> Floats:
-    """Return for each pixel how much it looks like a line of that tone, in sigmas, at most 2.5 either way, (H, W).
+def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Device, isa: str | None = None) -> Floats:
+    """Return for each pixel how much it looks like a dark and like a bright line, in sigmas, at most 2.5 either way.
 
     The lesser difference to the two sides counts: an edge has none to one of them.
+
+    Parameters
+    ----------
+    planes, sigma:
+        (C, H, W): finite light in stops, its local noise.
+    widths:
+        Widths in pixels, eight at most.
+
+    Returns
+    -------
+    (C, 2, H, W): dark, bright.
     """
-    h, w = plane.shape
-    sign = np.float32(-1 if tone == "dark" else 1)
-    widest = max(widths)
-    margin = (widest + 1) // 2 + GAP + FLANK
-    sums = np.zeros((h, w + 2 * margin + 1), np.float32)
-    shifted = np.pad(plane * sign - np.float32(sign * plane.mean()), ((0, 0), (margin, margin)), mode="edge")
-    np.cumsum(shifted, axis=1, out=sums[:, 1:])
-
-    def mean(first: int, count: int) -> Floats:
-        at = margin + first
-        return (sums[:, at + count : at + count + w] - sums[:, at : at + w]) * np.float32(1 / count)
-
-    best: Floats | None = None
-    for width in widths:
-        left = -(width // 2)
-        inside = mean(left, width)
-        most = np.maximum(mean(left - GAP - FLANK, FLANK), mean(left + width + GAP, FLANK))
-        # The noise of the mean of `width` pixels against the greater of two means of three.
-        found = (inside - most) * np.float32(1 / np.sqrt(1 / width + 1 / FLANK))
-        best = found if best is None else np.maximum(best, found)
-    assert best is not None
-    np.clip(best / sigma, -CLIP, CLIP, out=best)
-    # Beyond the border there is nothing to compare with.
-    lost = GAP + FLANK
-    best[:, :lost] = 0
-    best[:, max(0, w - lost) :] = 0
-    return best
+    count, h, w = planes.shape
+    out = np.empty((2 * count, h, w), np.float32)
+    region = Region.sized(w, h)
+    launch(
+        device,
+        "scratch_ridge",
+        region,
+        reach=max(widths) // 2 + 1 + GAP + FLANK,
+        isa=isa,
+        plane=(planes, region),
+        noise=(sigma, region),
+        out=(out, region),
+        widths=(*widths, *[0] * (8 - len(widths))),
+        gap=GAP,
+        flank=FLANK,
+        clip=CLIP,
+    )
+    return out.reshape(count, 2, h, w)
 
 
 def strips(found: Floats, most: int) -> Floats:
@@ -105,7 +110,12 @@ def strips(found: Floats, most: int) -> Floats:
         for row in range(STRIP):
             shift = most + round(slant * (row + 0.5) / STRIP)
             total += padded[:, row, shift : shift + w]
-    upright = out[:: max(1, count // 40), most]
+    return unit(out)
+
+
+def unit(out: Floats) -> Floats:
+    """Bring sums of evidence, (strips, slants, W), to units of their own noise, from -3 to 3.5, in place."""
+    upright = out[:: max(1, len(out) // 40), out.shape[1] // 2]
     middle = np.median(upright)
     spread = max(1.4826 * float(np.median(np.abs(upright - middle))), 1.5)
     out -= middle

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ridges, tracks, uprights
+from safelight.nodes.damage import ridges, stretches, tracks, uprights
 from safelight.nodes.damage.defects import Defects
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
@@ -31,7 +30,7 @@ class ScratchDetectParams(Params):
 
     tone: Literal["all", "dark", "bright"] = param("all", "Which scratches are sought.")
     records: bool = param(
-        True, "Seek coloured scratches too, which lie on one record alone. Takes about three times as long."
+        True, "Seek coloured scratches too, which lie on one record alone. Takes several times as long."
     )
     sensitivity: float = param(
         1.0, "Above 1 fainter and shorter lines count, below 1 only stronger ones.", ge=0.1, le=4
@@ -69,11 +68,16 @@ class Prepared:
     planes: Floats
     good: Any
     pyramid: Pyramid | None
+    noise: Floats
+    """Local noise of every plane."""
+    strips: Any
+    """Evidence summed over strips, (planes, tones, strips, slants, W), int8, in thirty-seconds of its noise."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return int(self.planes.nbytes + self.good.nbytes) + (self.pyramid.nbytes if self.pyramid else 0)
+        own = self.planes.nbytes + self.good.nbytes + self.noise.nbytes + self.strips.nbytes
+        return int(own) + (self.pyramid.nbytes if self.pyramid else 0)
 
 
 class ScratchDetect(Node):
@@ -84,14 +88,16 @@ class ScratchDetect(Node):
     Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
     paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
-    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, with less
-    confidence. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, comes and goes
+    along its length from frame to frame, or lies on one record alone, with less confidence. Frames beyond a cut are
+    never looked at. Pixels that are not finite are never in the matte.
 
     References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
     Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
     """
 
     id = "ScratchDetect"
+    version = 2
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -130,13 +136,20 @@ class ScratchDetect(Node):
         """Take the logarithm of one frame, and build its search pyramid."""
         planes, good = ridges.stops(image.data[list(colour_planes(image.channels))])
         if len(planes) > 1:
-            luma = planes.mean(0, dtype=np.float32)[None]
-            planes = np.concatenate([luma, planes]) if params.records else luma
+            planes = np.tensordot(uprights.MIX if params.records else uprights.MIX[:1], planes, 1)
         built = None
         if params.radius and min(planes.shape[1:]) >= WINDOW:
             whole = np.rint(np.clip(planes[:1] * np.float32(SEARCH_SCALE), -8191, 8191))
             built = pyramid(np.ascontiguousarray(whole), device, reach=24 * max(1, params.radius))
-        return Prepared(np.ascontiguousarray(planes), good, built)
+        planes = np.ascontiguousarray(planes, np.float32)
+        if len(planes) > 1 and np.abs(planes[1:]).max(initial=0) < GREY:
+            planes = planes[:1]  # its records say nothing more
+        noise = np.stack([ridges.noise(plane) for plane in planes])
+        if min(planes.shape[1:]) < 16 or planes.shape[1] < 4 * STRIP:
+            return Prepared(planes, good, built, noise, np.empty((0,), np.int8))
+        evidence = ridges.evidence(planes, noise, _widths(params), device)
+        sought = [[self._strips(params, one, good) for one in pair] for pair in evidence]
+        return Prepared(planes, good, built, noise, np.rint(np.array(sought) * STEPS).astype(np.int8))
 
     def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Find the lines of the frame, judge them by the frames around, draw those that are scratches."""
@@ -148,7 +161,7 @@ class ScratchDetect(Node):
             for line, confidence in self.scratches(
                 params, centre, self._others(params, request, inputs, region), device
             ):
-                _draw(matte[0], line, confidence, params.grow)
+                stretches.draw(matte[0], line, confidence, params.grow)
             matte[0][~centre.good] = 0
         found = Image(matte, region, ("A",), plate.metadata)
         if params.defects is not None:
@@ -173,54 +186,76 @@ class ScratchDetect(Node):
         self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
     ) -> list[tuple[Line, float]]:
         """Return the lines of a frame that are scratches, each with its confidence."""
-        planes = centre.planes
-        if len(planes) == 4 and np.array_equal(planes[1], planes[2]) and np.array_equal(planes[1], planes[3]):
-            centre = replace(centre, planes=planes[:1])  # grey: its records say nothing more
-            others = [replace(other, planes=other.planes[:1]) for other in others]
-        sigmas = [ridges.noise(plane) for plane in centre.planes]
+        count = min(len(one.planes) for one in (centre, *others))
+        centre = replace(centre, planes=centre.planes[:count])
+        sigmas = centre.noise
         # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
         neighbours = [
-            Neighbour(other.planes, *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device))
+            Neighbour(
+                other.planes[:count], *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
+            )
             for number, other in enumerate(others)
         ]
-        lines = self._lines(params, centre, sigmas, neighbours[:2], device)
+        lines = self._lines(params, centre, others, neighbours[:2], device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
         found: list[tuple[Line, float]] = []
         taken = np.zeros(centre.planes.shape[1:], bool)
         for line in sorted(lines, key=lambda one: -one.track.score):
-            if _free(line, taken).mean() < 0.1:
+            if stretches.free(line, taken).mean() < 0.1:
                 continue
             index = line.plane
-            seen = None
-            if neighbours:
-                seen = uprights.verdict(line, centre.planes, neighbours, sigmas[index], quiet[index])
-            whole, spans = line, 0.0
-            if line.wanders <= 2 + 0.015 * len(line.y):
-                whole, spans = uprights.extended(
-                    line, [centre.planes[index], *(n.planes[index] for n in neighbours)], sigmas[index]
-                )
-            sure, follows = judged(params, line, seen, spans, len(line.y) / centre.planes.shape[1])
-            if sure > 0:
-                line = whole if follows else line
-                free = _free(line, taken)
-                part = replace(line, y=line.y[free], x=line.x[free], strength=line.strength[free])
-                found.append((part, sure))
-                _take(part, taken)
+            planes = [centre.planes[index], *(n.planes[index] for n in neighbours)]
+            judgements, refused = [], False
+            for part in self._parts(line, centre.planes[index]):
+                if stretches.free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
+                    continue
+                seen = None
+                if neighbours:
+                    seen = uprights.verdict(part, centre.planes, neighbours, sigmas[index], quiet[index])
+                whole, spans = part, 0.0
+                if part.wanders <= 2 + 0.015 * len(part.y):
+                    whole, spans = uprights.extended(part, planes, sigmas[index])
+                sure, follows, needs = judged(params, part, seen, spans, len(part.y) / centre.planes.shape[1])
+                if sure > 0:
+                    judgements.append((whole if follows else part, part.track.score, sure, needs))
+                refused |= sure == 0
+            # Parts of one line speak for one another.
+            total = sum(score for _, score, _, _ in judgements) * params.sensitivity
+            if judgements and not refused and not line.fleeting and total >= max(needs for *_, needs in judgements):
+                # Between its parts it may be too faint to be judged.
+                sure = max(sure for _, _, sure, _ in judgements)
+                judgements = [*judgements, (line, 0.0, sure, 0.0)]
+            for part, _, sure, needs in judgements:
+                if total >= needs:
+                    sure *= 1 - math.exp(-total / 20)
+                    free = stretches.free(part, taken)
+                    part = replace(part, y=part.y[free], x=part.x[free], strength=part.strength[free])
+                    found.append((part, sure))
+                    stretches.take(part, taken)
         # Beside a line of one tone its ghost of the other is no line: both are always sought.
         return [(line, sure) for line, sure in found if params.tone in ("all", line.tone)]
+
+    def _parts(self, line: Line, plane: Floats) -> list[Line]:
+        """Cut a line to the stretches that are judged each by itself."""
+        if not line.fleeting:
+            return stretches.cut(line, line.strength, stretches.CLEAR)
+        return stretches.joined(stretches.cut(line, uprights.bared(line, plane), 0.0))
+
+    def _strips(self, params: ScratchDetectParams, evidence: Floats, good: Any) -> Floats:
+        evidence[~good] = 0
+        most = max(1, round(STRIP * math.tan(math.radians(params.slant)))) if params.slant else 0
+        return ridges.strips(evidence, most)
 
     def _lines(
         self,
         params: ScratchDetectParams,
         centre: Prepared,
-        sigmas: Sequence[Floats],
+        others: Sequence[Prepared],
         nearest: Sequence[Neighbour],
         device: Device,
     ) -> list[Line]:
         """Return the lines of a frame, whatever they are; of two at one place the better."""
-        most = max(1, round(STRIP * math.tan(math.radians(params.slant)))) if params.slant else 0
-        widths = tuple(dict.fromkeys(min(w, params.width) for w in (1, 2, 3, 5, 8, 12, 15)))
         height = centre.planes.shape[1]
         shortest = min(params.length * height, height - 2 * STRIP)
         least = LEAST / params.sensitivity
@@ -231,20 +266,25 @@ class ScratchDetect(Node):
         for index, plane in enumerate(centre.planes):
             fresh = [plane - other[index] for other in moved]
             rough = [ridges.noise(one) for one in fresh]
-            for tone in TONES:
-                evidence = ridges.evidence(plane, sigmas[index], tone, widths)
-                evidence[~centre.good] = 0
-                for track in tracks.find(ridges.strips(evidence, most), least):
-                    if len(track.x) * STRIP >= shortest:
-                        found.append(uprights.measured(track, plane, sigmas[index], tone, index, params.width))
+            if len(fresh) == 2:
+                # What either neighbour lacks may be a scratch of the other one.
+                each = ridges.evidence(np.stack(fresh), np.stack(rough), _widths(params), device)
+                lacking = np.minimum(each[0], each[1])
+            for which, tone in enumerate(TONES):
+                summed = [one.strips[index, which] * np.float32(1 / STEPS) for one in (centre, *others)]
+                sought = [summed[0]]
+                if len(summed) > 2:
+                    # What stays in its place gathers more of it than noise does, and than a scene that moves.
+                    sought.append(ridges.unit(np.sum(summed, 0, dtype=np.float32)))
+                for strips in sought:
+                    for track in tracks.find(strips, least):
+                        if len(track.x) * STRIP >= shortest:
+                            found.append(
+                                uprights.measured(track, plane, centre.noise[index], tone, index, params.width)
+                            )
                 if len(fresh) < 2:
                     continue
-                # What either neighbour lacks may be a scratch of the other one.
-                evidence = np.minimum(
-                    *(ridges.evidence(one, noise, tone, widths) for one, noise in zip(fresh, rough, strict=True))
-                )
-                evidence[~centre.good] = 0
-                for track in tracks.find(ridges.strips(evidence, most), least):
+                for track in tracks.find(self._strips(params, lacking[which], centre.good), least):
                     if len(track.x) * STRIP >= shortest:
                         both = np.asarray((fresh[0] + fresh[1]) / 2, np.float32)
                         noise = np.asarray((rough[0] + rough[1]) / 2, np.float32)
@@ -253,43 +293,68 @@ class ScratchDetect(Node):
         return found
 
 
+def _widths(params: ScratchDetectParams) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(min(w, params.width) for w in (1, 2, 3, 5, 8, 12, 15)))
+
+
+STEPS = 32
+GREY = 1e-4
+"""Stops that records may differ by in a grey picture."""
 TONES: tuple[Tone, ...] = ("dark", "bright")
-LEAST = 14.0
+LEAST = 11.0
 """Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
 
 
 def judged(
     params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float
-) -> tuple[float, bool]:
-    """Return the confidence that a line is a scratch, 0 for none, and whether it is one that stays in its place.
+) -> tuple[float, bool, float]:
+    """Return how surely a part of a line is a scratch, 0 for none, whether it is one that stays in its place, and the
+    score that it needs.
 
     `spans`: share of the picture's height that it takes, 0 for one that is not upright. `tall`: of its found part.
     """
-    score = line.track.score * params.sensitivity
-    sure = 1 - math.exp(-score / 20)
-    unknown = (0.7 * sure, True) if spans >= params.still else (0.0, False)
+    none = (0.0, False, 0.0)
+    unknown = (0.7, True, LEAST) if spans >= params.still else none
     if seen is None:
         return unknown
+    if seen.bare < BARE if line.fleeting else line.step < VISIBLE:
+        return none
     compared = seen.seen >= COMPARED or not line.fleeting
     stays = compared and seen.stays >= uprights.SAME
     if seen.edge > EDGE:
-        return 0.0, False
+        return none
     if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
-        return sure, True
-    if line.fleeting and score < 1.5 * LEAST and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2):
-        return 0.0, False
+        return 1.0, True, LEAST
+    weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
+    needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
+    settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
+    uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
+    if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
+        return 0.8, False, needs
     if stays and seen.passed < PASSED:
-        return (0.8 * sure, False) if line.fleeting and tall >= 0.5 and score >= 3 * LEAST else unknown
+        return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
     if stays and not line.fleeting:
-        return 0.0, False
+        return none
     if not compared or seen.seen < SEEN:
-        return (sure, False) if seen.astray <= (CALM if score < 3 * LEAST else ASTRAY) else (0.0, False)
+        if seen.astray > ASTRAY:
+            return none
+        return 1.0, False, needs if seen.astray <= CALM else 4 * LEAST
     again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
-    if max(seen.moves, seen.aside) >= again or seen.astray > calm:
-        return 0.0, False
-    return (sure, False) if score >= 1.5 * LEAST or line.fleeting else (0.0, False)
+    swerves = not line.fleeting and seen.swerves >= SWERVES and seen.stays < 0.3
+    if (max(seen.moves, seen.aside) >= again and not swerves) or seen.astray > calm:
+        return none
+    return 1.0, False, needs
 
 
+ALONE = 3.0
+"""Least score of a part of a line that has other parts."""
+BARE = 0.5
+"""Contrast in the picture itself, as a share of the step to frames around, below which a line is another frame's."""
+SWERVES = 3.0
+"""Pixels by which a line's motion changes otherwise than the scene's: it is none of the scene."""
+FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.93, 0.35, 0.25
+"""Where nothing moves: how unevenly a line changes, with how much of it in other frames at most; or what of it a record
+beside its own has, on how much of the height: what no line of the scene does."""
 SEEN, COMPARED = 0.1, 0.3
 """Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
 strength in other frames can be compared with it."""
@@ -306,18 +371,6 @@ PASSED = 0.08
 CALM, ASTRAY = 1.6, 3.0
 """Sigmas that the scene may be unlike itself: below the first motion is understood well; above the second a line that
 comes and goes says nothing."""
-
-
-def _free(line: Line, taken: Any) -> Any:
-    """Tell which rows of a line no better one lies beside."""
-    return ~taken[line.y, np.clip(line.x.astype(np.int64), 0, taken.shape[1] - 1)]
-
-
-def _take(line: Line, taken: Any) -> None:
-    """Mark a line and what lies beside it."""
-    columns = line.x.astype(np.int64)
-    for off in range(-tracks.APART, tracks.APART + 1):
-        taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
 
 
 def _moved(other: Neighbour, device: Device) -> Floats | None:
@@ -338,14 +391,3 @@ def _scene(
     first, second = Pyramid(here.levels[level:]), Pyramid(there.levels[level:])
     vectors = search(first, second, device, noise=sigma * SEARCH_SCALE / 2**level, smoothness=0.02)
     return np.asarray(quarter(vectors, device) * np.float32(2**level / 4), np.float32), BLOCK << level
-
-
-def _draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
-    """Lay a line into a matte where it is there."""
-    there = ndimage.uniform_filter1d(line.strength, 3 * STRIP, mode="nearest") > max(0.25 * line.mean, 0.3)
-    left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
-    for off in range(line.width + 2 * grow):
-        columns = left + off
-        inside = there & (columns >= 0) & (columns < matte.shape[1])
-        rows = line.y[inside]
-        matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))

@@ -25,6 +25,15 @@ ASIDE = 24
 """Pixels a line is looked for to both sides, whatever the scene is found to do."""
 
 
+BARED = 0.1
+"""Share of its step that a line must have in the picture itself, over a few rows."""
+MIX = np.array(
+    [[0.4, 0.45, 0.15], [1, -0.75, -0.25], [-0.75, 1, -0.25], [-0.5, -0.5, 1]],
+    np.float32,
+)
+"""Planes of R, G, B: luma, and each record less what the others say it is."""
+
+
 @dataclass(frozen=True)
 class Line:
     """A line on one frame: rows y, columns x (their middles), what it looks like."""
@@ -63,18 +72,30 @@ def profile(plane: Floats, y: npt.NDArray[np.int64], x: Floats, reach: int) -> F
     return np.asarray(np.where(inside, taken, np.nan), np.float32)
 
 
+def strengths(around: Floats, sigma: Floats, tone: Tone, width: int, shifts: range) -> Floats:
+    """Return row by row how much the middle of a profile, moved by each shift, is a line, in sigmas; 0 where unknown.
+
+    (shifts, rows); `shifts` are consecutive.
+    """
+    first, count = around.shape[1] // 2 + shifts[0] - width // 2, len(shifts)
+
+    def mean(at: int, wide: int) -> Floats:
+        total = around[:, at : at + count].copy()
+        for i in range(1, wide):
+            total += around[:, at + i : at + i + count]
+        total *= np.float32(1 / wide)
+        return total
+
+    inside = mean(first, width)
+    before, after = mean(first - GAP - FLANK, FLANK), mean(first + width + GAP, FLANK)
+    found = inside - np.maximum(before, after) if tone == "bright" else np.minimum(before, after) - inside
+    found *= (np.float32(1 / np.sqrt(1 / width + 1 / FLANK)) / sigma)[:, None]
+    return np.ascontiguousarray(np.nan_to_num(np.clip(found, -CLIP, CLIP)).T)
+
+
 def strength(around: Floats, sigma: Floats, tone: Tone, width: int, shift: int = 0) -> Floats:
     """Return row by row how much the middle of a profile, moved by `shift`, is a line, in sigmas; 0 where unknown."""
-    middle = around.shape[1] // 2 + shift
-    left = middle - width // 2
-    sign = 1 if tone == "bright" else -1
-    inside = around[:, left : left + width].mean(1)
-    sides = (
-        around[:, left - GAP - FLANK : left - GAP].mean(1),
-        around[:, left + width + GAP : left + width + GAP + FLANK].mean(1),
-    )
-    found = np.minimum(sign * (inside - sides[0]), sign * (inside - sides[1])) / sigma
-    return np.asarray(np.nan_to_num(np.clip(found / np.sqrt(1 / width + 1 / FLANK), -CLIP, CLIP)), np.float32)
+    return np.asarray(strengths(around, sigma, tone, width, range(shift, shift + 1))[0])
 
 
 def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int, widest: int) -> Line:
@@ -88,10 +109,10 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
     sign = 1 if tone == "bright" else -1
     wide = {}
     for width in range(1, widest + 1):
-        wide[width] = max(float(strength(around, here, tone, width, shift).mean()) for shift in (-1, 0, 1))
+        wide[width] = float(strengths(around, here, tone, width, range(-1, 2)).mean(1).max())
     width = max(wide, key=lambda k: (wide[k], -k))
     # The path wavers by a pixel in noise: each row takes the offset that its surroundings agree on.
-    offsets = np.stack([strength(around, here, tone, width, shift) for shift in (-2, -1, 0, 1, 2)])
+    offsets = strengths(around, here, tone, width, range(-2, 3))
     smooth = ndimage.gaussian_filter1d(offsets, 1.5 * STRIP, axis=1, mode="nearest")
     smooth += np.array([-0.06, -0.02, 0, -0.02, -0.06])[:, None]
     x = x + (smooth.argmax(0) - 2).astype(np.float32)
@@ -132,9 +153,69 @@ def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, 
     plane = other.planes[line.plane]
     y = line.y + np.rint(dy).astype(np.int64)
     around = profile(plane, y, line.x + dx, reach)
-    each = np.stack([strength(around, sigma, line.tone, line.width, shift) for shift in shifts])
+    each = strengths(around, sigma, line.tone, line.width, shifts)
     smooth = ndimage.uniform_filter1d(each, 4 * STRIP, axis=1, mode="nearest")
     return np.asarray(np.take_along_axis(each, smooth.argmax(0)[None], 0)[0])
+
+
+def _contrast(plane: Floats, line: Line) -> Floats:
+    around = profile(plane, line.y, line.x, line.width // 2 + GAP + FLANK + 1)
+    left = around.shape[1] // 2 - line.width // 2
+    sides = (around[:, left - GAP - FLANK : left - GAP], around[:, left + line.width + GAP :][:, :FLANK])
+    return np.asarray(around[:, left : left + line.width].mean(1) - 0.5 * (sides[0].mean(1) + sides[1].mean(1)))
+
+
+def bared(line: Line, plane: Floats) -> Floats:
+    """Return a line's strength, below 0 where the picture itself does not show it: what is left of another frame's."""
+    shown = (1 if line.tone == "bright" else -1) * np.nan_to_num(_contrast(plane, line))
+    shown = ndimage.uniform_filter1d(shown, 3 * STRIP, mode="nearest")
+    return np.where(shown < BARED * line.step, np.float32(-1), line.strength)
+
+
+def contrasts(planes: Floats, line: Line) -> npt.NDArray[np.float64]:
+    """Return in every plane how much brighter a line is than its sides, in the mean of its rows, in stops."""
+    found = []
+    for plane in planes:
+        rows = _contrast(plane, line)
+        rows = rows[np.isfinite(rows)]
+        low, high = np.percentile(rows, (10, 90)) if len(rows) else (0.0, 0.0)
+        rows = rows[(rows >= low) & (rows <= high)]
+        found.append(float(rows.mean()) if len(rows) else 0.0)
+    return np.array(found)
+
+
+def swerves(line: Line, others: list[Neighbour]) -> float:
+    """Return by how many pixels a line's motion from the frame before to the frame after departs from steady motion,
+    against the median of the picture: what a camera does, all the scene does."""
+    first, second = others[:2] if len(others) >= 2 else (None, None)
+    if (
+        first is None
+        or second is None
+        or first.vectors is None
+        or second.vectors is None
+        or first.block != second.block
+    ):
+        return 0.0
+    whole = np.median((first.vectors + second.vectors).reshape(2, -1), axis=1)
+    own = np.median(_vectors(first, line.y, line.x)[0] + _vectors(second, line.y, line.x)[0])
+    return abs(float(own - whole[0]))
+
+
+def flicker(line: Line, others: list[Floats]) -> float:
+    """Return how unevenly a line changes to other frames, along its length: the mean square of windows of rows, where
+    noise gives 1."""
+    window = 2 * STRIP
+    count = len(line.y) // window
+    if count < 3 or not others:
+        return 0.0
+    found = []
+    for other in others:
+        away = (line.strength - other)[: count * window].reshape(count, window).mean(1)
+        # What changes all along, or steadily, is a line of the scene that moved by a part of a pixel.
+        at = np.arange(count) - (count - 1) / 2
+        away = away - away.mean() - at * (away * at).sum() / (at * at).sum()
+        found.append(float((away**2).sum()) / (count - 2) * window / 2)
+    return float(np.mean(found))
 
 
 @dataclass(frozen=True)
@@ -157,6 +238,14 @@ class Verdict:
     """Its strength in the picture itself, in sigmas."""
     edge: float
     """How different its two sides are in the picture itself, all along, in sigmas: beside an edge of the scene."""
+    bare: float
+    """Its contrast in the picture itself, as a share of the step it was found with."""
+    flicker: float
+    """How unevenly it changes along its length from frame to frame, at its place: 1 for noise."""
+    alone: float
+    """How far one record alone has it: the contrast of the next, as a share of the largest; 1 for grey pictures."""
+    swerves: float
+    """How differently from the scene as a whole it changes its motion, if what moves with it is it: pixels."""
     astray: float
     """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
 
@@ -184,6 +273,13 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
     own = max(line.mean, 1e-3)
     zero = np.zeros(len(line.y), np.float32)
     stays, moves, aside, astray = [], [], [], []
+    stood = []
+    seen_in = contrasts(centre, line)
+    bare = (1 if line.tone == "bright" else -1) * seen_in[line.plane] / max(line.step, 1e-3)
+    alone = 1.0
+    if len(centre) == 4:
+        records = np.sort(np.abs(np.linalg.pinv(MIX) @ seen_in))
+        alone = float(records[1] / max(records[2], 1e-6))
     passed, held, whole, kept, went = 0, 0.0, 0.0, 0.0, 0.0
     for other in others:
         still = _again(line, other, here, zero, zero, range(-1, 2))
@@ -193,6 +289,7 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         left, right = follow[1][0], follow[2][0]
         behind = (np.minimum(np.abs(left), np.abs(right)) >= MOVES) & (left * right > 0)
         stays.append(still.mean() / own)
+        stood.append(still)
         moves.append(max(gone))
         astray.append(min(_unlike(line, centre, other, dx, dy) for dx, dy in follow) / quiet)
         passed += int(behind.sum())
@@ -205,8 +302,8 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         # Strips of a picture find chance likenesses: the line moves as a whole.
         reach = line.width // 2 + GAP + FLANK + ASIDE + 1
         around = profile(other.planes[line.plane], line.y, line.x, reach)
-        away = [strength(around, here, line.tone, line.width, s).mean() for s in range(-ASIDE, ASIDE + 1) if abs(s) > 1]
-        aside.append(max(away) / own)
+        away = strengths(around, here, line.tone, line.width, range(-ASIDE, ASIDE + 1)).mean(1)
+        aside.append(float(np.delete(away, np.s_[ASIDE - 1 : ASIDE + 2]).max()) / own)
     share = passed / (len(line.y) * len(others))
     held = held / max(whole, 1e-3) if passed else 0.0
     return Verdict(
@@ -218,6 +315,10 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         went / max(kept, 1e-3),
         line.mean,
         edge,
+        float(bare),
+        flicker(line, stood),
+        alone,
+        swerves(line, others),
         float(np.median(astray)),
     )
 

@@ -112,6 +112,15 @@ def test_what_stands_in_a_moving_scene_is_kept() -> None:
     assert f1(detect(damaged), truth[2]) > 0.75
 
 
+def test_a_scratch_that_breaks_off_is_found_in_a_still_scene_and_its_ghost_is_not() -> None:
+    frames, truth = scratched(scene(0.0), scratches=2, scratch_tone="dark", broken=0.4, seed=11)
+    matte = detect(frames)
+    assert f1(matte, truth[2]) > 0.7
+    # Scratches of the frames before and after alone leave the frame between as it is.
+    clean = scene(0.0)
+    assert not detect([frames[0], frames[1], clean[2], frames[3], frames[4]]).any()
+
+
 def test_what_stands_in_a_still_scene_is_kept() -> None:
     frames = scene(0.0, poles=True)
     assert not detect(frames).any()

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 
+from safelight.graph.device import Device
 from safelight.nodes.damage import ridges, tracks
 from safelight.nodes.damage.tracks import BEND, DRIFT, LEAN, STRIP
 
@@ -44,9 +45,9 @@ def test_a_line_that_leans_is_followed_and_its_columns_said() -> None:
     picture = rng.normal(0, 0.1, (200, 120)).astype(np.float32)
     columns = np.floor(30.5 + 0.2 * np.arange(200)).astype(int)
     picture[np.arange(200), columns] -= 0.3
-    evidence = ridges.evidence(picture, ridges.noise(picture), "dark", (1, 2, 3))
-    (line,) = tracks.find(ridges.strips(evidence, 2), 14.0)
+    evidence = ridges.evidence(picture[None], ridges.noise(picture)[None], (1, 2, 3), Device("cpu", 1))[0]
+    (line,) = tracks.find(ridges.strips(evidence[0], 2), 14.0)
     rows, at = line.columns(200)
     assert len(rows) >= 200 - 2 * STRIP
     assert np.mean(np.abs(np.floor(at) - columns[rows]) <= 1) > 0.95
-    assert not tracks.find(ridges.strips(ridges.evidence(picture, ridges.noise(picture), "bright", (1,)), 2), 14.0)
+    assert not tracks.find(ridges.strips(evidence[1], 2), 14.0)
