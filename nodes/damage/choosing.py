@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from safelight.graph.device import Device
 from safelight.graph.provenance import GRADED, from_frame
 from safelight.nodes.damage import donors
 from safelight.nodes.damage.donors import Frame, Offer, Windows
@@ -60,6 +61,7 @@ def asked(
     sigma: npt.NDArray[np.float64],
     force: bool,
     windows: Windows,
+    device: Device,
 ) -> Given:
     """Return what a frame has for the listed pixels."""
     offer = donors.offer(here, around.frame, around.field, holes, windows)
@@ -67,7 +69,7 @@ def asked(
     if force:
         fits |= np.isfinite(offer.cost)
     vector = offer.vectors[holes.piece]
-    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1])
+    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
     lift = offer.shift[holes.piece].T.astype(np.float32)
     return Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
 

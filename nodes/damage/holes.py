@@ -47,7 +47,7 @@ def damaged(matte: Any, threshold: float, grow: int, include: Any = None, holdou
     """Return the damaged pixels, (H, W): matte ≥ threshold or include ≥ 0.5, grown on every side, but never where the
     holdout is above 0. Mattes (H, W); what is not a number in them counts as 0."""
     with np.errstate(invalid="ignore"):
-        found = np.asarray(matte >= threshold) & (matte > 0)
+        found = np.asarray(matte >= threshold)
         if include is not None:
             found |= include >= 0.5
         grown = widened(found, grow)
@@ -58,9 +58,10 @@ def damaged(matte: Any, threshold: float, grow: int, include: Any = None, holdou
 
 def widened(mask: Bools, pixels: int) -> Bools:
     """Return the mask grown by a square on every side; cheap where little is set."""
-    if pixels == 0 or not mask.any():
+    count = np.count_nonzero(mask)
+    if pixels == 0 or not count:
         return mask.copy()
-    if mask.mean() > 0.1:
+    if count > 0.1 * mask.size:
         size = 2 * pixels + 1
         return np.asarray(ndimage.maximum_filter(mask, size, mode="constant", cval=0), bool)
     out = mask.copy()
@@ -89,21 +90,18 @@ def listed(hole: Bools, feather: int, holdout: Any = None) -> Holes:
     low, high = _bounds(y, x, blob, count)
     big = (high - low).max(1) > SMALL
     cell = np.where(big[blob], 1 + (y // CELL) * (hole.shape[1] // CELL + 1) + x // CELL, 0)
-    keys, piece = np.unique(np.stack([blob, cell]), axis=1, return_inverse=True)
-    piece = piece.reshape(-1)
-    across = ((high - low).min(1) // 2 + 1)[keys[0]]
-    low, high = _bounds(y, x, piece, keys.shape[1])
+    first, piece = _pieces(blob, cell)
+    across = ((high - low).min(1) // 2 + 1)[blob[first]]
+    low, high = _bounds(y, x, piece, len(first))
     return Holes(hole, y, x, weight[y, x], blob, piece, np.concatenate([low, high], 1), across)
 
 
 def subset(holes: Holes, chosen: Bools) -> Holes:
     """Return the chosen pixels alone, cut into pieces of FINE pixels."""
     y, x, blob, cell = holes.y[chosen], holes.x[chosen], holes.blob[chosen], _cells(holes)[chosen]
-    kept, piece = np.unique(np.stack([blob, cell]), axis=1, return_inverse=True)
-    piece = piece.reshape(-1)
-    low, high = _bounds(y, x, piece, kept.shape[1])
-    across = np.zeros(kept.shape[1], np.intp)
-    across[piece] = holes.across[holes.piece[chosen]]
+    first, piece = _pieces(blob, cell)
+    low, high = _bounds(y, x, piece, len(first))
+    across = holes.across[holes.piece[chosen]][first]
     return Holes(holes.hole, y, x, holes.weight[chosen], blob, piece, np.concatenate([low, high], 1), across)
 
 
@@ -117,6 +115,12 @@ def in_cells(holes: Holes, chosen: Bools) -> Bools:
 
 def _cells(holes: Holes) -> Ints:
     return np.asarray((holes.y // FINE) * (holes.hole.shape[1] // FINE + 1) + holes.x // FINE)
+
+
+def _pieces(blob: Ints, cell: Ints) -> tuple[Ints, Ints]:
+    """Number the pixels' pieces, by blob and cell; return where each first occurs, and the number of each pixel."""
+    _, first, piece = np.unique(blob * (cell.max(initial=0) + 1) + cell, return_index=True, return_inverse=True)
+    return first, piece.reshape(-1)
 
 
 def blob_boxes(holes: Holes, chosen: Bools) -> Ints:

@@ -80,6 +80,7 @@ class Repair(Node):
     """
 
     id = "Repair"
+    version = 2
     inputs = (
         Port("source", "The damaged plate."),
         Port("matte", "Where it is damaged, first channel, 0 to 1; nowhere outside its data window."),
@@ -134,7 +135,11 @@ class Repair(Node):
 
     def prepare(self, params: RepairParams, port: str, image: Image, device: Device) -> Frame:
         """Encode one frame of the source."""
-        return donors.encoded(image.data[list(colour_planes(image.channels))], image.region)
+        planes = colour_planes(image.channels)
+        # One view where the planes lie in order, as they nearly always do.
+        ordered = planes == tuple(range(planes[0], planes[0] + len(planes)))
+        light = image.data[planes[0] : planes[0] + len(planes)] if ordered else image.data[list(planes)]
+        return donors.encoded(light, image.region, device)
 
     def compute(self, params: RepairParams, request: Request, inputs: Inputs, device: Device) -> Mapping[str, Image]:
         """Find the holes, ask the frames around, fill what is left, blend."""
@@ -144,14 +149,14 @@ class Repair(Node):
         hole = self._hole(params, inputs, frame, source)
         if not hole.any():
             return _outputs(source, source.data, record, ())
-        share = float(hole.mean())
+        share = np.count_nonzero(hole) / hole.size
         if share > 0.5 and not params.force:
             note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
             return _outputs(source, source.data, record, (note,))
         holdout = inputs.get("holdout")
         mask = None if holdout is None else coverage(holdout, region, device)[0]
         holes = listed(hole, params.feather, mask)
-        here = donors.without(inputs.prepared("source", frame), hole)
+        here = donors.guessed(donors.without(inputs.prepared("source", frame), hole))
         noise = self._noise(inputs)
         made = self._from_frames(params, inputs, request, source, here, holes, noise, device)
         forensic = inputs.settings.forensic
@@ -161,7 +166,7 @@ class Repair(Node):
             notes.append(_unfilled(frame, holes, lost, source))
         elif lost.any():
             self._from_surroundings(params, frame, here, holes, lost, noise, made)
-        data = _blended(source, here, holes, made)
+        data = _blended(source, here, holes, made, device)
         done = made.code != 0
         record[0, holes.y[done], holes.x[done]] = made.code[done]
         return _outputs(source, data, record, notes)
@@ -217,18 +222,19 @@ class Repair(Node):
             if number == request.frame or plate is None or plate.region != source.region:
                 continue
             hole = self._hole(params, inputs, number, plate)
-            if hole.mean() <= 0.5:
+            if 2 * np.count_nonzero(hole) <= hole.size:
                 asked.append((number - request.frame, inputs.prepared("source", number), hole))
         if not asked:
             return made
         mine = donors.searchable(here, device)
-        windows = donors.windows(here.good, holes.boxes)
+        total = donors.counted(here.good)
+        windows = donors.windows(total, holes.boxes)
 
         def look(offset: int, frame: Frame, hole: Bools) -> tuple[Around, Given]:
             there = donors.without(frame, hole)
-            field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
+            field = donors.blocks(mine, donors.searchable(there, device), here.step, loudest, device)
             one = Around(offset, there, field)
-            return one, choosing.asked(here, one, holes, sigma, params.force, windows)
+            return one, choosing.asked(here, one, holes, sigma, params.force, windows, device)
 
         # Each frame answers for itself: the order of the answers is that of the questions, whoever is first.
         with ThreadPoolExecutor(max(1, min(device.threads, len(asked)))) as pool:
@@ -238,8 +244,8 @@ class Repair(Node):
         if torn.any():
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
-            windows = donors.windows(here.good, part.boxes, donors.FINE)
-            finer = [choosing.asked(here, one, part, near, params.force, windows) for one in around]
+            windows = donors.windows(total, part.boxes, donors.FINE)
+            finer = [choosing.asked(here, one, part, near, params.force, windows, device) for one in around]
             again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
             choosing.choose(part, finer, near, again)
             made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
@@ -347,7 +353,7 @@ def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
     return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
 
 
-def _blended(source: Image, here: Frame, holes: Holes, made: Made) -> Floats:
+def _blended(source: Image, here: Frame, holes: Holes, made: Made, device: Device) -> Floats:
     """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
     y, x = holes.y, holes.x
     use = (made.code != 0) & (holes.inside | here.good[y, x])
@@ -355,7 +361,7 @@ def _blended(source: Image, here: Frame, holes: Holes, made: Made) -> Floats:
     value = made.value.copy()
     band = np.nonzero(use & ~holes.inside)[0]
     if len(band):
-        _, low, _ = donors.sampled(here, y[band].astype(np.float64), x[band].astype(np.float64))
+        _, low, _ = donors.sampled(here, y[band].astype(np.float64), x[band].astype(np.float64), device)
         step = made.low[:, band] - low
         w = holes.weight[band]
         own = here.planes[:, y[band], x[band]]
