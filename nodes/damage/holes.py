@@ -16,6 +16,8 @@ SMALL = 24
 """Blobs up to this many pixels across are one piece; larger ones are cut into cells of CELL pixels."""
 CELL = 12
 FINE = 4
+SHARE = 4
+"""A hole's band is at most this part of it: around a speck there is little to be blended."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Holes:
     y: Ints
     x: Ints
     weight: npt.NDArray[np.float32]
+    ring: npt.NDArray[np.uint8]
+    """0 for pixels that the matte itself marks, else their distance from those; `grow` is the last that is repaired in
+    full."""
+    grow: int
     blob: Ints
     piece: Ints
     boxes: Ints
@@ -43,15 +49,21 @@ class Holes:
         return np.asarray(self.weight == 1)
 
 
-def damaged(matte: Any, threshold: float, grow: int, include: Any = None, holdout: Any = None) -> Bools:
-    """Return the damaged pixels, (H, W): matte ≥ threshold or include ≥ 0.5, grown on every side, but never where the
-    holdout is above 0. Mattes (H, W); what is not a number in them counts as 0."""
+def damaged(matte: Any, threshold: float, include: Any = None) -> Bools:
+    """Return the pixels marked as damaged, (H, W): matte ≥ threshold or include ≥ 0.5. What is not a number in them
+    counts as 0."""
     with np.errstate(invalid="ignore"):
         found = np.asarray(matte >= threshold)
         if include is not None:
             found |= include >= 0.5
-        grown = widened(found, grow)
-        if holdout is not None:
+    return found
+
+
+def holed(marked: Bools, grow: int, holdout: Any = None) -> Bools:
+    """Return the marked pixels grown on every side, but never where the holdout is above 0."""
+    grown = widened(marked, grow)
+    if holdout is not None:
+        with np.errstate(invalid="ignore"):
             grown &= ~(holdout > 0)
     return grown
 
@@ -64,26 +76,42 @@ def widened(mask: Bools, pixels: int) -> Bools:
     if count > 0.1 * mask.size:
         size = 2 * pixels + 1
         return np.asarray(ndimage.maximum_filter(mask, size, mode="constant", cval=0), bool)
-    out = mask.copy()
     h, w = mask.shape
-    y, x = np.nonzero(mask)
-    for j in range(-pixels, pixels + 1):
-        for i in range(-pixels, pixels + 1):
-            out[np.clip(y + j, 0, h - 1), np.clip(x + i, 0, w - 1)] = True
+    out = mask.copy()
+    for axis in (0, 1):
+        y, x = np.nonzero(out if axis else mask)
+        for step in range(-pixels, pixels + 1):
+            if axis:
+                out[y, np.clip(x + step, 0, w - 1)] = True
+            else:
+                out[np.clip(y + step, 0, h - 1), x] = True
     return out
 
 
-def listed(hole: Bools, feather: int, holdout: Any = None) -> Holes:
-    """List the pixels of all holes and of the band of `feather` pixels around them, and cut them into pieces."""
-    weight = hole.astype(np.float32)
-    area = hole
-    for step in range(1, feather + 1):
+def listed(marked: Bools, grow: int, feather: int, holdout: Any = None) -> Holes:
+    """List the pixels of all holes and of the band around them, and cut them into pieces.
+
+    The band is `feather` pixels wide, at most a fourth of what its hole is across.
+    """
+    ring = np.zeros(marked.shape, np.uint8)
+    area = marked
+    for step in range(1, grow + 1):
         wider = widened(area, 1)
-        weight[wider & ~area] = 1 - step / (feather + 1)
+        ring[wider & ~area] = step
         area = wider
+    free = None
     if holdout is not None:
         with np.errstate(invalid="ignore"):
-            area = area & ~(holdout > 0)
+            free = ~(holdout > 0)
+        area = area & free
+    hole = area
+    wide = _widths(hole) // SHARE
+    for step in range(1, feather + 1):
+        wider = widened(hole & (wide >= step), step)
+        ring[wider & ~area] = grow + step
+        area = area | wider
+    if free is not None:
+        area = area & free
     marks, count = ndimage.label(area, np.ones((3, 3)))
     y, x = np.nonzero(area)
     blob = marks[y, x].astype(np.intp) - 1
@@ -93,7 +121,16 @@ def listed(hole: Bools, feather: int, holdout: Any = None) -> Holes:
     first, piece = _pieces(blob, cell)
     across = ((high - low).min(1) // 2 + 1)[blob[first]]
     low, high = _bounds(y, x, piece, len(first))
-    return Holes(hole, y, x, weight[y, x], blob, piece, np.concatenate([low, high], 1), across)
+    rings = ring[y, x]
+    weight = (1 - np.maximum(rings.astype(np.float32) - grow, 0) / np.float32(feather + 1)).astype(np.float32)
+    return Holes(hole, y, x, weight, rings, grow, blob, piece, np.concatenate([low, high], 1), across)
+
+
+def _widths(hole: Bools) -> npt.NDArray[np.int32]:
+    """Return for each pixel of a hole how many pixels it is across, the longer way; 0 elsewhere."""
+    marks, _ = ndimage.label(hole, np.ones((3, 3)))
+    sides = [max(box[0].stop - box[0].start, box[1].stop - box[1].start) for box in ndimage.find_objects(marks)]
+    return np.asarray(np.array([0, *sides], np.int32)[marks], np.int32)
 
 
 def subset(holes: Holes, chosen: Bools) -> Holes:
@@ -102,7 +139,8 @@ def subset(holes: Holes, chosen: Bools) -> Holes:
     first, piece = _pieces(blob, cell)
     low, high = _bounds(y, x, piece, len(first))
     across = holes.across[holes.piece[chosen]][first]
-    return Holes(holes.hole, y, x, holes.weight[chosen], blob, piece, np.concatenate([low, high], 1), across)
+    boxes = np.concatenate([low, high], 1)
+    return Holes(holes.hole, y, x, holes.weight[chosen], holes.ring[chosen], holes.grow, blob, piece, boxes, across)
 
 
 def in_cells(holes: Holes, chosen: Bools) -> Bools:

@@ -16,10 +16,12 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
+from safelight.graph.region import Region
 from safelight.nodes.damage import choosing, donors, fresh, rays
 from safelight.nodes.damage.choosing import Around, Given, Made
+from safelight.nodes.damage.confirming import confirmed
 from safelight.nodes.damage.donors import Frame
-from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, in_cells, listed, subset
+from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, holed, in_cells, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
@@ -40,14 +42,21 @@ class RepairParams(Params):
     )
     feather: int = param(
         2,
-        "Width of the band beyond `grow` in which the repair is blended into the plate, in density. Further out the "
-        "plate keeps its bits.",
+        "Width of the band beyond `grow` in which the repair is blended into the plate, in density; at most a fourth "
+        "of what the damage is across. Further out the plate keeps its bits.",
         unit="pixels",
         ge=0,
         le=32,
     )
     grain: float = param(
         1.0, "Strength of the grain laid into what has none of its own; 1 matches the plate's.", ge=0, le=4
+    )
+    verify: bool = param(
+        True,
+        "Keep what the frames around confirm: a blob that they show alike, as far as grain lets anyone tell, was not "
+        "damaged and keeps its bits, and so do the pixels of `grow` and `feather` around one that was, where they "
+        "agree. Where the matte is exactly 1 (drawn or kept by a person) or `include` asks, what is marked is repaired "
+        "whatever the frames show.",
     )
     force: bool = param(
         False, "Repair also frames of which more than half is damaged. Otherwise they are left as they are, and named."
@@ -66,9 +75,9 @@ class Repair(Node):
     sides along the direction in which they agree, and grain of the plate's strength and spectrum laid in.
 
     A pixel is repaired where its matte is at least `threshold` or `include` at least 0.5, grown by `grow` pixels;
-    around it lies a band of `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No other
-    pixel changes, nor any whose `holdout` is above 0. The mattes of the frames around must be there too: they tell
-    which of their pixels can be given.
+    around it lies a band of up to `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No
+    other pixel changes, nor any whose `holdout` is above 0, nor, with `verify`, what the frames around confirm as it
+    is. The mattes of the frames around must be there too: they tell which of their pixels can be given.
 
     Output `provenance` holds the codes of `safelight.graph.provenance`: 0 kept, from frame t±k (with the marks graded
     where its brightness was fitted, filtered where several were averaged), filled from its surroundings; each with the
@@ -146,22 +155,29 @@ class Repair(Node):
         source = inputs["source"]
         region, frame = source.region, request.frame
         record = np.zeros((1, region.height, region.width), np.uint32)
-        hole = self._hole(params, inputs, frame, source)
+        marked = self._marked(params, inputs, frame, source)
+        holdout = _plane(inputs, "holdout", frame, region)
+        hole = holed(marked, params.grow, holdout)
         if not hole.any():
             return _outputs(source, source.data, record, ())
         share = np.count_nonzero(hole) / hole.size
         if share > 0.5 and not params.force:
             note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
             return _outputs(source, source.data, record, (note,))
-        holdout = inputs.get("holdout")
-        mask = None if holdout is None else coverage(holdout, region, device)[0]
-        holes = listed(hole, params.feather, mask)
-        here = donors.guessed(donors.without(inputs.prepared("source", frame), hole))
+        holes = listed(marked, params.grow, params.feather, holdout)
+        whole = inputs.prepared("source", frame)
+        here = donors.guessed(donors.without(whole, hole))
         noise = self._noise(inputs)
         made = self._from_frames(params, inputs, request, source, here, holes, noise, device)
+        own, own_low, _ = donors.sampled(whole, holes.y.astype(np.float64), holes.x.astype(np.float64), device)
+        kept = np.zeros(len(holes.y), bool)
+        if params.verify:
+            certain = self._certain(inputs, frame, source)[holes.y, holes.x]
+            kept = confirmed(holes, own, own_low, made, fresh.sigma_at(noise, made.low), certain)
+            made.code[kept] = 0
         forensic = inputs.settings.forensic
         notes: list[str] = []
-        lost = holes.inside & (made.code == 0)
+        lost = holes.inside & (made.code == 0) & ~kept
         if forensic and lost.any():
             notes.append(_unfilled(frame, holes, lost, source))
         elif lost.any():
@@ -181,18 +197,23 @@ class Repair(Node):
 
     # --- where -----------------------------------------------------------------------------------------------------
 
-    def _hole(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
-        """Return what is damaged in one frame, over its data window."""
-        cpu = Device("cpu", 1)
-        planes = {
-            port: None if image is None else coverage(image, plate.region, cpu)[0]
-            for port in ("matte", "include", "holdout")
-            for image in (inputs.at(port, frame),)
-        }
-        matte = planes["matte"]
+    def _marked(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
+        """Return what is marked as damaged in one frame, over its data window."""
+        matte = _plane(inputs, "matte", frame, plate.region)
         if matte is None:
             matte = np.zeros((plate.region.height, plate.region.width), np.float32)
-        return damaged(matte, params.threshold, params.grow, planes["include"], planes["holdout"])
+        return damaged(matte, params.threshold, _plane(inputs, "include", frame, plate.region))
+
+    @staticmethod
+    def _certain(inputs: Inputs, frame: int, plate: Image) -> Bools:
+        """Return what is damaged whatever the frames around show."""
+        found = np.zeros((plate.region.height, plate.region.width), bool)
+        with np.errstate(invalid="ignore"):
+            for port, least in (("matte", 1), ("include", 0.5)):
+                plane = _plane(inputs, port, frame, plate.region)
+                if plane is not None:
+                    found |= plane >= least
+        return found
 
     # --- from the frames around ------------------------------------------------------------------------------------
 
@@ -221,7 +242,11 @@ class Repair(Node):
             plate = inputs.at("source", number)
             if number == request.frame or plate is None or plate.region != source.region:
                 continue
-            hole = self._hole(params, inputs, number, plate)
+            hole = holed(
+                self._marked(params, inputs, number, plate),
+                params.grow,
+                _plane(inputs, "holdout", number, plate.region),
+            )
             if 2 * np.count_nonzero(hole) <= hole.size:
                 asked.append((number - request.frame, inputs.prepared("source", number), hole))
         if not asked:
@@ -343,6 +368,12 @@ class Repair(Node):
             else f"grain at the middle level: {', '.join(f'{value:.4g}' for value in middle)} stops"
         )
         return {"note": note, "noise": noise.as_data()}
+
+
+def _plane(inputs: Inputs, port: str, frame: int, region: Region) -> Any:
+    """Return a matte's first channel over a region, (H, W); None where there is no matte."""
+    image = inputs.at(port, frame)
+    return None if image is None else coverage(image, region, Device("cpu", 1))[0]
 
 
 def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
