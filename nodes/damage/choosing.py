@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import spatial
 
 from safelight.graph.device import Device
 from safelight.graph.provenance import GRADED, from_frame
@@ -21,6 +22,8 @@ Floats = npt.NDArray[np.float32]
 FITS_GRAIN, FITS_AT_ALL, FITS_BETTER = 1.0, 0.02, 1.2
 BLOB = 1.5
 """Weight of a donor's fit to the whole blob beside that to the piece: seams between donors show in the grain."""
+UNTESTED = 100.0
+"""Cost, stops, of what is taken by force where nothing undamaged is near."""
 CONTRADICT, CONTRADICT_AT_ALL = 3.0, 0.06
 """Sigmas between the low parts of two donors that cannot both be right."""
 
@@ -67,11 +70,24 @@ def asked(
     offer = donors.offer(here, around.frame, around.field, holes, windows)
     fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)
     if force:
-        fits |= np.isfinite(offer.cost)
+        offer, fits = _forced(offer, holes), np.ones(len(fits), bool)
     vector = offer.vectors[holes.piece]
     value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
     lift = offer.shift[holes.piece].T.astype(np.float32)
     return Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
+
+
+def _forced(offer: Offer, holes: Holes) -> Offer:
+    """Return an offer for every piece: those that could not be tested move as the nearest that could, or rest."""
+    tested = np.isfinite(offer.cost)
+    if tested.all():
+        return offer
+    vectors, cost = offer.vectors.copy(), np.where(tested, offer.cost, UNTESTED)
+    if tested.any():
+        middle = (holes.boxes[:, :2] + holes.boxes[:, 2:]) / 2
+        _, nearest = spatial.KDTree(middle[tested]).query(middle[~tested])
+        vectors[~tested] = vectors[tested][nearest]
+    return replace(offer, vectors=vectors, cost=cost)
 
 
 def choose(holes: Holes, given: Sequence[Given], sigma: npt.NDArray[np.float64], made: Made) -> None:

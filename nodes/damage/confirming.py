@@ -16,8 +16,8 @@ ERRORS = 2.5
 COARSE = 2.25
 """Pixels of grain that count as one: it is wider than a pixel."""
 ALIKE, SEAM, RIM, ROUGH = 1.25, 0.75, 0.5, 2.0
-"""Sigmas: mean difference of the low parts of a blob that is no damage; of a ring that is none the mean difference, that
-in the direction in which the blob itself departs (its soft edge), and the root of the mean square."""
+"""Sigmas: mean difference of the low parts of a blob that is no damage; of a ring that is none the mean difference,
+that in the direction in which the blob itself departs (its soft edge), and the root of the mean square."""
 AT_ALL = 0.02
 """Stops that are no difference, grain or not."""
 
@@ -67,7 +67,7 @@ def confirmed(holes: Holes, own: Floats, own_low: Floats, made: Made, sigma: Flo
         fits &= (np.sqrt(power) <= ROUGH * level + AT_ALL).all(0)
         # A seam along one side of a large blob is lost in the mean of the whole.
         mean, _, level, error = _groups(holes.piece, pieces, use, step, sigma)
-        apart = (np.abs(mean) > np.minimum(error, SEAM) * level + AT_ALL).any(0)
+        apart: Bools = np.asarray((np.abs(mean) > np.minimum(error, SEAM) * level + AT_ALL).any(0))
         fits &= np.bincount(holes.blob[here & (~given | apart[holes.piece])], minlength=blobs) == 0
         done |= fits & told
         kept |= done[holes.blob] & (holes.ring >= ring)

@@ -18,10 +18,11 @@ from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
 from safelight.graph.region import Region
 from safelight.nodes.damage import choosing, donors, fresh, rays
+from safelight.nodes.damage.blending import blended, unfilled
 from safelight.nodes.damage.choosing import Around, Given, Made
 from safelight.nodes.damage.confirming import confirmed
 from safelight.nodes.damage.donors import Frame
-from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, holed, in_cells, listed, subset
+from safelight.nodes.damage.holes import Bools, Holes, damaged, holed, in_cells, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
@@ -179,10 +180,10 @@ class Repair(Node):
         notes: list[str] = []
         lost = holes.inside & (made.code == 0) & ~kept
         if forensic and lost.any():
-            notes.append(_unfilled(frame, holes, lost, source))
+            notes.append(unfilled(frame, holes, lost, source))
         elif lost.any():
             self._from_surroundings(params, frame, here, holes, lost, noise, made)
-        data = _blended(source, here, holes, made, device)
+        data = blended(source, here, holes, made, device)
         done = made.code != 0
         record[0, holes.y[done], holes.x[done]] = made.code[done]
         return _outputs(source, data, record, notes)
@@ -361,6 +362,9 @@ class Repair(Node):
         """Measure sigma against level, and spectrum, for each channel, in stops above the toe."""
         planes = (device.download(image).data[list(colour_planes(image.channels))] for _, image in images)
         noise = estimate(planes, coding("log"))
+        count = len(colour_planes(clips["source"].channels))
+        if len(noise.sigma) != count:
+            noise = Noise.white([0.0] * count)
         middle = noise.sigma[:, noise.sigma.shape[1] // 2]
         note = (
             "no grain found: none will be laid in"
@@ -382,37 +386,6 @@ def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
     x = (holes.boxes[:, 1] + holes.boxes[:, 3]) // 2
     level = np.repeat(here.luma[y, x][None], len(here.planes), axis=0)
     return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
-
-
-def _blended(source: Image, here: Frame, holes: Holes, made: Made, device: Device) -> Floats:
-    """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
-    y, x = holes.y, holes.x
-    use = (made.code != 0) & (holes.inside | here.good[y, x])
-    made.code[~use] = 0
-    value = made.value.copy()
-    band = np.nonzero(use & ~holes.inside)[0]
-    if len(band):
-        _, low, _ = donors.sampled(here, y[band].astype(np.float64), x[band].astype(np.float64), device)
-        step = made.low[:, band] - low
-        w = holes.weight[band]
-        own = here.planes[:, y[band], x[band]]
-        value[:, band] = np.where(w >= 0.5, value[:, band] - (1 - w) * step, own + w * step)
-    data = source.data.copy()
-    light = donors.to_light(value[:, use])
-    for plane, made_plane in zip(colour_planes(source.channels), light, strict=True):
-        data[plane, y[use], x[use]] = made_plane
-    return data
-
-
-def _unfilled(frame: int, holes: Holes, lost: Bools, source: Image) -> str:
-    """Name the holes that stay, in pixels of the display window."""
-    boxes = blob_boxes(holes, lost)
-    corner = source.region
-    named = [f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes]
-    return (
-        f"frame {frame}: {len(boxes)} holes ({int(lost.sum())} pixels) that no frame can fill were left as they were, "
-        f"boxes {', '.join(named)}"
-    )
 
 
 def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:
