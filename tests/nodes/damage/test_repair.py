@@ -198,7 +198,7 @@ def test_a_forensic_graph_invents_nothing(shot: Any) -> None:
     np.testing.assert_array_equal(out["image"].data[:, 60:74, 90:104], shown[2].data[:, 60:74, 90:104])
     assert not found[60:74, 90:104].any()
     (note,) = out["image"].metadata[NOTES]
-    assert "1 holes" in note and "[92, 57, 108, 73]" in note
+    assert "left 1 hole (" in note and "[92, 57, 108, 73]" in note
     assert found[120:126, 200:206].size and not (found & GRAINED).any() and not ((found & ORIGIN) > 1).any()
 
 
@@ -302,7 +302,7 @@ def test_a_forensic_render_names_what_it_left(still: Any, tmp_path: Path) -> Non
             OpenEXR.File(header, pixels).write(str(tmp_path / f"{name}.{frame:04d}.exr"))
     report = render(Graph.from_document(Document.parse(FORENSIC, tmp_path)), [1], device=TWO)
     (warning,) = [warning for warning in report.warnings if "no frame can fill" in warning]
-    assert "frame 1: 1 holes" in warning and "[89, 59, 101, 71]" in warning
+    assert "frame 1: Repair left 1 hole (" in warning and "[89, 59, 101, 71]" in warning
 
 
 def test_tiles_threads_and_chunks_do_not_show() -> None:
