@@ -42,6 +42,6 @@ def unfilled(frame: int, holes: Holes, lost: Bools, source: Image) -> str:
     named = [f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes]
     one = len(boxes) == 1
     return (
-        f"frame {frame}: Repair left {len(boxes)} {'hole' if one else 'holes'} ({int(lost.sum())} pixels) that no frame "
-        f"can fill as {'it was, box' if one else 'they were, boxes'} {', '.join(named)}"
+        f"frame {frame}: Repair left {len(boxes)} {'hole' if one else 'holes'} ({int(lost.sum())} pixels) that no "
+        f"frame can fill as {'it was, box' if one else 'they were, boxes'} {', '.join(named)}"
     )
