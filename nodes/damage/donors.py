@@ -20,12 +20,16 @@ Floats = npt.NDArray[np.float32]
 
 SEARCH_SCALE = 200.0
 """Steps of the search's luma for each stop."""
+WEIGHTS = (0.3, 0.5, 0.2)
+"""Of red, green and blue in the luma: not alike, so that edges between pure colours show."""
 SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
 """Windows around a piece: pixels to each side, pixels between samples."""
 FINE = ((7, 1), *SIZES)
 """The same where motions meet."""
 _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
+_GAIN = 0.1
+"""Part of its cost by which another vector must be better: less is the grain's doing."""
 _STEPS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
 _ROW = 256
 """Places that `sampled` reads in one row."""
@@ -39,7 +43,7 @@ class Frame:
     planes: Floats
     """(C, H, W) colour planes, finite."""
     luma: Floats
-    """(H, W) their mean, 3 × 3 blurred."""
+    """(H, W) their weighted mean, 3 × 3 blurred."""
     finite: Bools
     good: Bools
     """Finite and undamaged."""
@@ -71,6 +75,7 @@ def encoded(planes: Floats, region: Region, device: Device) -> Frame:
         grey=(grey, whole),
         planes=len(planes),
         per_toe=1 / TOE,
+        weights=(*(WEIGHTS if len(planes) == 3 else (1 / len(planes),) * len(planes)), 0, 0, 0)[:4],
     )
     launch(
         device,
@@ -312,16 +317,23 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
     """Return each piece's best vector, to a quarter pixel, and its cost."""
     cy, cx = ring.middle.T
     (h, w), (rows, columns) = ring.here.luma.shape, field.shape[1:]
-    best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
     reach = ring.half + 4
-    for j, i in ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+
+    def proposed(j: int, i: int) -> Ints:
         by = np.clip((cy + j * reach) * rows // h, 0, rows - 1)
         bx = np.clip((cx + i * reach) * columns // w, 0, columns - 1)
-        tried = field[:, by, bx].T.astype(np.intp)
+        return np.asarray(field[:, by, bx].T, np.intp)
+
+    found = [proposed(j, i) for j in (-1, 0, 1) for i in (-1, 0, 1)]
+    # Where the surroundings cannot tell vectors apart (an edge hidden along its length), the middle of what the search
+    # found around stays.
+    best: Ints = np.sort(found, axis=0)[4]
+    least = ring.cost(best)
+    for tried in (np.zeros_like(best), *found):
         fresh = np.nonzero((tried != best).any(1))[0]
         if len(fresh):
             cost = ring.part(fresh).cost(tried[fresh])
-            better = cost < least[fresh]
+            better = cost < (1 - _GAIN) * least[fresh]
             best[fresh[better]], least[fresh[better]] = tried[fresh[better]], cost[better]
     sides = np.empty((4, len(cy)))
     left = np.arange(len(cy))
@@ -331,7 +343,7 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
             sides[side, left] = some.cost(best[left] + step)
         nearest = sides[:, left].argmin(0)
         lowest = sides[nearest, left]
-        moved = lowest < least[left]
+        moved = lowest < (1 - _GAIN) * least[left]
         left, nearest, lowest = left[moved], nearest[moved], lowest[moved]
         if not len(left):
             break
@@ -346,7 +358,9 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
         low, high = sides[2 * axis], sides[2 * axis + 1]
         with np.errstate(invalid="ignore"):
             slope = np.maximum(low, high) - least
-            offset = np.where((slope > 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0)
+            offset = np.where(
+                (slope > 2 * _GAIN * least + 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0
+            )
             offset = np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
         out[:, axis] += offset
         # What the cost would be between the pixels, by the same V.

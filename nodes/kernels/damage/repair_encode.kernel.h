@@ -1,5 +1,5 @@
-// A plate as Repair works on it: every colour plane in stops above a toe, 0 where any of them is not finite, and their
-// mean, NaN there.
+// A plate as Repair works on it: every colour plane in stops above a toe, 0 where any of them is not finite, and a
+// weighted sum of them, NaN there.
 #include "degrain/domain.h"
 #include "driver.h"
 
@@ -7,8 +7,9 @@ struct repair_encode_args {
     sl::Grid grid;
     sl::In plate;
     sl::Out out, grey;
-    int planes;
+    int planes;  // at most 4
     float per_toe;
+    float weights[4];
 };
 
 template <bool EDGE>
@@ -20,8 +21,8 @@ SL_FN void repair_encode(const repair_encode_args& k, const sl::At<EDGE>& at) {
     for (int c = 0; c < k.planes; ++c) {
         const F stops = select(good, log_encode(select(good, at.load(k.plate, c), splat(0.0f)), k.per_toe), splat(0.0f));
         at.store(k.out, c, stops);
-        sum = sum + stops;
+        sum = mad(stops, splat(k.weights[c]), sum);
     }
-    at.store(k.grey, 0, select(good, sum * (1.0f / float(k.planes)), from_bits(splat(0x7fc00000))));
+    at.store(k.grey, 0, select(good, sum, from_bits(splat(0x7fc00000))));
 }
 SL_PIXEL_KERNEL(repair_encode)
