@@ -13,7 +13,7 @@ from safelight.graph.device import Device
 from safelight.graph.provenance import GRADED, from_frame
 from safelight.nodes.damage import donors
 from safelight.nodes.damage.donors import Frame, Offer, Windows
-from safelight.nodes.damage.holes import Bools, Holes
+from safelight.nodes.damage.holes import FINE, Bools, Holes
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,9 +65,12 @@ def asked(
     force: bool,
     windows: Windows,
     device: Device,
+    alike: bool = False,
 ) -> Given:
-    """Return what a frame has for the listed pixels."""
+    """Return what a frame has for the listed pixels; `alike`: neighbouring pieces had better move alike."""
     offer = donors.offer(here, around.frame, around.field, holes, windows)
+    if alike:
+        offer = replace(offer, vectors=_middling(offer, holes))
     fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)
     if force:
         offer, fits = _forced(offer, holes), np.ones(len(fits), bool)
@@ -75,6 +78,20 @@ def asked(
     value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
     lift = offer.shift[holes.piece].T.astype(np.float32)
     return Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
+
+
+def _middling(offer: Offer, holes: Holes) -> npt.NDArray[np.float64]:
+    """Return for each piece the vector that is nearest to all those of the pieces around it (vector median; Astola et
+    al. 1990): pieces in a large hole see little to find their own by."""
+    middle = (holes.boxes[:, :2] + holes.boxes[:, 2:]) / 2
+    count = len(middle)
+    _, near = spatial.KDTree(middle).query(middle, k=9, distance_upper_bound=1.8 * FINE)
+    there = (near < count) & np.append(np.isfinite(offer.cost), False)[near]
+    vectors = offer.vectors[np.minimum(near, count - 1)]
+    apart = np.abs(vectors[:, :, None] - vectors[:, None]).sum(3)
+    total = np.where(there[:, None], apart, 0).sum(2)
+    chosen = np.where(there, total, np.inf).argmin(1)
+    return np.asarray(vectors[np.arange(count), chosen])
 
 
 def _forced(offer: Offer, holes: Holes) -> Offer:

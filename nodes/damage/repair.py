@@ -271,7 +271,7 @@ class Repair(Node):
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
             windows = donors.windows(total, part.boxes, donors.FINE)
-            finer = [choosing.asked(here, one, part, near, params.force, windows, device) for one in around]
+            finer = [choosing.asked(here, one, part, near, params.force, windows, device, alike=True) for one in around]
             again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
             choosing.choose(part, finer, near, again)
             made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
