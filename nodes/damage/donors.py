@@ -11,7 +11,7 @@ import numpy.typing as npt
 from safelight.graph.device import Device
 from safelight.graph.region import Region
 from safelight.nodes.damage import rays
-from safelight.nodes.damage.holes import Bools, Holes, Ints
+from safelight.nodes.damage.holes import Bools, Holes, Ints, places
 from safelight.nodes.grain.domain import TOE
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import WINDOW, Pyramid, pyramid, search
@@ -109,7 +109,7 @@ def without(frame: Frame, hole: Bools) -> Frame:
 
 def guessed(frame: Frame) -> Frame:
     """Return the frame with its luma guessed where it is damaged."""
-    y, x = np.nonzero(~frame.good)
+    y, x = places(~frame.good)
     if not len(y):
         return frame
     luma = frame.luma.copy()
@@ -137,7 +137,7 @@ def searchable(frame: Frame, device: Device) -> Pyramid | None:
     if min(frame.luma.shape) < WINDOW:
         return None
     search = frame.search
-    y, x = np.nonzero(~frame.good)
+    y, x = places(~frame.good)
     if len(y):
         bad: Bools = np.zeros(search.shape[1:], bool)
         h, w = bad.shape
@@ -146,7 +146,7 @@ def searchable(frame: Frame, device: Device) -> Pyramid | None:
         for j in sides:
             for i in sides:
                 bad[np.clip((y + j) // frame.step, 0, h - 1), np.clip((x + i) // frame.step, 0, w - 1)] = True
-        y, x = np.nonzero(bad)
+        y, x = places(bad)
         search = search.copy()
         search[0, y, x] = np.rint(rays.bridged(search[0], y, x))
     return pyramid(search, device, reach=48 // frame.step)
