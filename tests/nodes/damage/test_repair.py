@@ -25,6 +25,7 @@ from tests.nodes.damage.repairing import (
     assert_untouched,
     codes,
     errors,
+    grained,
     lay,
     moving,
     pictures,
@@ -328,3 +329,13 @@ def test_tiles_threads_and_chunks_do_not_show() -> None:
         np.testing.assert_array_equal(image.data.view(np.uint32), tiled[frame].data.view(np.uint32))
         alone = dict(pull(graph, "repair", frames=[frame], device=TWO))
         np.testing.assert_array_equal(image.data.view(np.uint32), alone[frame].data.view(np.uint32))
+
+
+@pytest.mark.parametrize("colours", [((0.02, 0.9, 0.02), (0.02, 0.02, 0.9)), ((0.9, 0.02, 0.02), (0.02, 0.9, 0.02))])
+def test_an_edge_between_pure_colours_hidden_along_its_length_stays_where_it_is(colours: Any) -> None:
+    clean = np.empty((5, 3, 120, 160), np.float32)
+    clean[..., :80], clean[..., 80:] = (np.float32(colour)[:, None, None] for colour in colours)
+    shown, mattes = spot(pictures(grained(clean, 5)), (2, 40, 77, 70, 83))
+    out = run(shown, mattes, 2)
+    off = np.abs(to_stops(out["image"].data) - to_stops(clean[2])).mean(0)
+    assert off[40:70, 77:83].max() < 1.5
