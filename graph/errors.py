@@ -67,6 +67,13 @@ class SafelightError(Exception):
         self.file = self.file if self.file is not None else (Path(file) if file is not None else None)
         return self
 
+    def of_node(self, name: str) -> SafelightError:
+        """Say which node it happened in, before what the thrower knew of the place there; returns self."""
+        node = f"node '{name}'"
+        if not self.where.startswith(node):
+            self.where = f"{node}, {self.where}" if self.where else node
+        return self
+
 
 class GraphError(SafelightError):
     """The document or the graph is wrong: found before anything renders (exit status 2)."""

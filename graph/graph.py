@@ -81,7 +81,7 @@ class Graph:
                     nodes[name] = registry[entry.type]
                     params[name] = _params(nodes[name], entry, document, name)
                 except GraphError as error:
-                    raise error.at(where=f"node '{name}'") from None
+                    raise error.of_node(name) from None
             for name, entry in document.entries.items():
                 links[name] = _links(name, entry, nodes)
             settings = Settings(document.folder, document.sections, untrusted)
@@ -121,7 +121,7 @@ class Graph:
                 params = self.params[name]
                 made = node.offer(params, self.settings) if node.source else node.extent(params, inputs)
             except SafelightError as error:
-                raise error.at(where=f"node '{name}'") from None
+                raise error.of_node(name) from None
             if isinstance(made, Clip):
                 made = {port.name: made for port in node.outputs}
             clips[name] = dict(made)
@@ -160,7 +160,7 @@ class Graph:
                 found = self.nodes[name].check(self.params[name], self.input_clips(name), self.settings)
                 warnings += [f"node '{name}': {text}" for text in found]
             except SafelightError as error:
-                raise error.at(where=f"node '{name}'") from None
+                raise error.of_node(name) from None
         return warnings
 
     def _refuse_invention(self, name: str) -> None:

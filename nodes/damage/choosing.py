@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import spatial
 
+from safelight.graph.device import Device
 from safelight.graph.provenance import GRADED, from_frame
 from safelight.nodes.damage import donors
 from safelight.nodes.damage.donors import Frame, Offer, Windows
-from safelight.nodes.damage.holes import Bools, Holes
+from safelight.nodes.damage.holes import FINE, Bools, Holes
 
 Floats = npt.NDArray[np.float32]
 
@@ -20,6 +22,8 @@ Floats = npt.NDArray[np.float32]
 FITS_GRAIN, FITS_AT_ALL, FITS_BETTER = 1.0, 0.02, 1.2
 BLOB = 1.5
 """Weight of a donor's fit to the whole blob beside that to the piece: seams between donors show in the grain."""
+UNTESTED = 100.0
+"""Cost, stops, of what is taken by force where nothing undamaged is near."""
 CONTRADICT, CONTRADICT_AT_ALL = 3.0, 0.06
 """Sigmas between the low parts of two donors that cannot both be right."""
 
@@ -60,16 +64,47 @@ def asked(
     sigma: npt.NDArray[np.float64],
     force: bool,
     windows: Windows,
+    device: Device,
+    alike: bool = False,
 ) -> Given:
-    """Return what a frame has for the listed pixels."""
+    """Return what a frame has for the listed pixels; `alike`: neighbouring pieces had better move alike."""
     offer = donors.offer(here, around.frame, around.field, holes, windows)
+    if alike:
+        offer = replace(offer, vectors=_middling(offer, holes))
     fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)
     if force:
-        fits |= np.isfinite(offer.cost)
+        offer, fits = _forced(offer, holes), np.ones(len(fits), bool)
     vector = offer.vectors[holes.piece]
-    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1])
+    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
     lift = offer.shift[holes.piece].T.astype(np.float32)
     return Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
+
+
+def _middling(offer: Offer, holes: Holes) -> npt.NDArray[np.float64]:
+    """Return for each piece the vector that is nearest to all those of the pieces around it (vector median; Astola et
+    al. 1990): pieces in a large hole see little to find their own by."""
+    middle = (holes.boxes[:, :2] + holes.boxes[:, 2:]) / 2
+    count = len(middle)
+    _, near = spatial.KDTree(middle).query(middle, k=9, distance_upper_bound=1.8 * FINE)
+    there = (near < count) & np.append(np.isfinite(offer.cost), False)[near]
+    vectors = offer.vectors[np.minimum(near, count - 1)]
+    apart = np.abs(vectors[:, :, None] - vectors[:, None]).sum(3)
+    total = np.where(there[:, None], apart, 0).sum(2)
+    chosen = np.where(there, total, np.inf).argmin(1)
+    return np.asarray(vectors[np.arange(count), chosen])
+
+
+def _forced(offer: Offer, holes: Holes) -> Offer:
+    """Return an offer for every piece: those that could not be tested move as the nearest that could, or rest."""
+    tested = np.isfinite(offer.cost)
+    if tested.all():
+        return offer
+    vectors, cost = offer.vectors.copy(), np.where(tested, offer.cost, UNTESTED)
+    if tested.any():
+        middle = (holes.boxes[:, :2] + holes.boxes[:, 2:]) / 2
+        _, nearest = spatial.KDTree(middle[tested]).query(middle[~tested])
+        vectors[~tested] = vectors[tested][nearest]
+    return replace(offer, vectors=vectors, cost=cost)
 
 
 def choose(holes: Holes, given: Sequence[Given], sigma: npt.NDArray[np.float64], made: Made) -> None:

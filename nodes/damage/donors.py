@@ -7,27 +7,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
 from safelight.nodes.damage import rays
-from safelight.nodes.damage.holes import Bools, Holes, Ints
+from safelight.nodes.damage.holes import Bools, Holes, Ints, places
 from safelight.nodes.grain.domain import TOE
+from safelight.nodes.kernels.launch import launch
 from safelight.nodes.motion.blocks import WINDOW, Pyramid, pyramid, search
 
 Floats = npt.NDArray[np.float32]
 
 SEARCH_SCALE = 200.0
 """Steps of the search's luma for each stop."""
+WEIGHTS = (0.3, 0.5, 0.2)
+"""Of red, green and blue in the luma: not alike, so that edges between pure colours show."""
 SIZES = ((12, 2), (20, 3), (36, 5), (68, 8), (132, 16))
 """Windows around a piece: pixels to each side, pixels between samples."""
 FINE = ((7, 1), *SIZES)
 """The same where motions meet."""
 _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
+_GAIN = 0.1
+"""Part of its cost by which another vector must be better: less is the grain's doing."""
 _STEPS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
-_GAUSS = np.exp(-0.5 * np.arange(-2, 3) ** 2).astype(np.float32)
+_ROW = 256
+"""Places that `sampled` reads in one row."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +43,52 @@ class Frame:
     planes: Floats
     """(C, H, W) colour planes, finite."""
     luma: Floats
-    """(H, W) their mean, 3 × 3 blurred."""
+    """(H, W) their weighted mean, 3 × 3 blurred."""
     finite: Bools
     good: Bools
     """Finite and undamaged."""
+    search: Floats
+    """(1, h, w): the luma in whole steps, at half the size where the picture has one: vectors only propose what `offer`
+    tests and refines."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return int(self.planes.nbytes + self.luma.nbytes + self.finite.nbytes)
+        return int(self.planes.nbytes + self.luma.nbytes + self.finite.nbytes + self.search.nbytes)
+
+    @property
+    def step(self) -> int:
+        """Pixels to one of `search`."""
+        return 1 if self.search.shape[1:] == self.luma.shape else 2
 
 
-def encoded(planes: Floats, region: Region) -> Frame:
-    """Encode colour planes, (C, H, W)."""
-    finite = np.isfinite(planes).all(0)
-    if not finite.all():
-        planes = np.where(finite, planes, np.float32(0))
-    stops = to_stops(planes)
-    luma = ndimage.uniform_filter(stops.mean(0), 3, mode="nearest")
-    good: Bools = np.asarray(finite, bool)
-    return Frame(region, stops, luma, good, good)
+def encoded(planes: Floats, region: Region, device: Device) -> Frame:
+    """Encode colour planes, (C, H, W): see the kernels `repair_encode` and `repair_luma`."""
+    whole = Region.sized(planes.shape[2], planes.shape[1])
+    stops, grey, luma, search = (device.empty((n, *planes.shape[1:])) for n in (len(planes), 1, 1, 1))
+    launch(
+        device,
+        "repair_encode",
+        whole,
+        plate=(planes, whole),
+        out=(stops, whole),
+        grey=(grey, whole),
+        planes=len(planes),
+        per_toe=1 / TOE,
+        weights=(*(WEIGHTS if len(planes) == 3 else (1 / len(planes),) * len(planes)), 0, 0, 0)[:4],
+    )
+    launch(
+        device,
+        "repair_luma",
+        whole,
+        reach=1,
+        grey=(grey, whole),
+        luma=(luma, whole),
+        search=(search, whole),
+        search_scale=SEARCH_SCALE,
+    )
+    finite: Bools = np.isfinite(grey[0])
+    return Frame(region, stops, luma[0], finite, finite, pyramid(search, device, reach=16).levels[-1])
 
 
 def to_stops(light: Floats) -> Floats:
@@ -72,18 +103,18 @@ def to_light(stops: npt.NDArray[np.floating]) -> Floats:
 
 
 def without(frame: Frame, hole: Bools) -> Frame:
-    """Return the frame with its damage known, and guessed over in the luma so that it steers no search."""
-    good = frame.finite & ~hole
-    y, x = np.nonzero(~good)
+    """Return the frame with its damage known."""
+    return replace(frame, good=frame.finite & ~hole)
+
+
+def guessed(frame: Frame) -> Frame:
+    """Return the frame with its luma guessed where it is damaged."""
+    y, x = places(~frame.good)
     if not len(y):
-        return replace(frame, good=good)
+        return frame
     luma = frame.luma.copy()
-    if len(y) < good.size // 4:
-        guess, _ = rays.fill(frame.luma[None], good, y, x, 1.0, rays.CROSS)
-        luma[y, x] = guess[0]
-    else:
-        luma[y, x] = np.median(frame.luma[good]) if good.any() else 0
-    return replace(frame, luma=luma, good=good)
+    luma[y, x] = rays.bridged(luma, y, x)
+    return replace(frame, luma=luma)
 
 
 @dataclass(frozen=True)
@@ -101,23 +132,35 @@ class Offer:
 
 
 def searchable(frame: Frame, device: Device) -> Pyramid | None:
-    """Return a frame's search pyramid; None for a picture too small to be searched."""
+    """Return a frame's search pyramid, its damage guessed over so that it steers no vector; None for a picture too
+    small to be searched."""
     if min(frame.luma.shape) < WINDOW:
         return None
-    return pyramid(np.rint(np.clip(frame.luma * np.float32(SEARCH_SCALE), -8191, 8191))[None], device, reach=48)
+    search = frame.search
+    y, x = places(~frame.good)
+    if len(y):
+        bad: Bools = np.zeros(search.shape[1:], bool)
+        h, w = bad.shape
+        # A pixel of the smaller picture holds four by four of the larger one.
+        sides = (0,) if frame.step == 1 else (-1, 1)
+        for j in sides:
+            for i in sides:
+                bad[np.clip((y + j) // frame.step, 0, h - 1), np.clip((x + i) // frame.step, 0, w - 1)] = True
+        y, x = places(bad)
+        search = search.copy()
+        search[0, y, x] = np.rint(rays.bridged(search[0], y, x))
+    return pyramid(search, device, reach=48 // frame.step)
 
 
-def blocks(here: Pyramid | None, there: Pyramid | None, noise: float, device: Device) -> npt.NDArray[np.float64]:
-    """Return dy, dx, whole pixels, of every block that the search looked at; of pictures too small, one that rests.
-
-    Searched at half the size where there is one: vectors only propose what `offer` tests and refines.
-    """
+def blocks(
+    here: Pyramid | None, there: Pyramid | None, step: int, noise: float, device: Device
+) -> npt.NDArray[np.float64]:
+    """Return dy, dx, whole pixels, of every block that the search looked at, in pictures whose pixels are `step` wide;
+    of pictures too small, one that rests."""
     if here is None or there is None:
         return np.zeros((2, 1, 1))
-    level = min(1, len(here.levels) - 1)
-    pair = [Pyramid(whole.levels[level:]) for whole in (here, there)]
-    found = search(pair[0], pair[1], device, noise=max(1.0, noise * SEARCH_SCALE / (1 << level)))
-    return np.asarray(found[[1, 0]], np.float64) * (1 << level)
+    found = search(here, there, device, noise=max(1.0, noise * SEARCH_SCALE / step))
+    return np.asarray(found[[1, 0]], np.float64) * step
 
 
 def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows) -> Offer:
@@ -145,12 +188,19 @@ class Windows:
     """(pieces): index into `sizes`."""
 
 
-def windows(good: Bools, boxes: Ints, sizes: Sequence[tuple[int, int]] = SIZES) -> Windows:
-    """Choose for each piece the smallest window that holds the piece and enough undamaged pixels around it."""
+def counted(good: Bools) -> npt.NDArray[np.int32]:
+    """Return how many good pixels lie above and left of each corner, (H + 1, W + 1)."""
     h, w = good.shape
     total = np.zeros((h + 1, w + 1), np.int32)
     np.cumsum(good, 1, np.int32, total[1:, 1:])
     np.cumsum(total, 0, np.int32, total)
+    return total
+
+
+def windows(total: npt.NDArray[np.int32], boxes: Ints, sizes: Sequence[tuple[int, int]] = SIZES) -> Windows:
+    """Choose for each piece the smallest window that holds the piece and enough undamaged pixels (`counted`) around
+    it."""
+    h, w = total.shape[0] - 1, total.shape[1] - 1
     cy, cx = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
     extent = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     size = np.full(len(boxes), len(sizes) - 1, np.intp)
@@ -267,16 +317,23 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
     """Return each piece's best vector, to a quarter pixel, and its cost."""
     cy, cx = ring.middle.T
     (h, w), (rows, columns) = ring.here.luma.shape, field.shape[1:]
-    best, least = np.zeros((len(cy), 2), np.intp), ring.cost(np.zeros((len(cy), 2), np.intp))
     reach = ring.half + 4
-    for j, i in ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+
+    def proposed(j: int, i: int) -> Ints:
         by = np.clip((cy + j * reach) * rows // h, 0, rows - 1)
         bx = np.clip((cx + i * reach) * columns // w, 0, columns - 1)
-        tried = field[:, by, bx].T.astype(np.intp)
+        return np.asarray(field[:, by, bx].T, np.intp)
+
+    found = [proposed(j, i) for j in (-1, 0, 1) for i in (-1, 0, 1)]
+    # Where the surroundings cannot tell vectors apart (an edge hidden along its length), the middle of what the search
+    # found around stays.
+    best: Ints = np.sort(found, axis=0)[4]
+    least = ring.cost(best)
+    for tried in (np.zeros_like(best), *found):
         fresh = np.nonzero((tried != best).any(1))[0]
         if len(fresh):
             cost = ring.part(fresh).cost(tried[fresh])
-            better = cost < least[fresh]
+            better = cost < (1 - _GAIN) * least[fresh]
             best[fresh[better]], least[fresh[better]] = tried[fresh[better]], cost[better]
     sides = np.empty((4, len(cy)))
     left = np.arange(len(cy))
@@ -286,7 +343,7 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
             sides[side, left] = some.cost(best[left] + step)
         nearest = sides[:, left].argmin(0)
         lowest = sides[nearest, left]
-        moved = lowest < least[left]
+        moved = lowest < (1 - _GAIN) * least[left]
         left, nearest, lowest = left[moved], nearest[moved], lowest[moved]
         if not len(left):
             break
@@ -301,7 +358,9 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
         low, high = sides[2 * axis], sides[2 * axis + 1]
         with np.errstate(invalid="ignore"):
             slope = np.maximum(low, high) - least
-            offset = np.where((slope > 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0)
+            offset = np.where(
+                (slope > 2 * _GAIN * least + 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0
+            )
             offset = np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
         out[:, axis] += offset
         # What the cost would be between the pixels, by the same V.
@@ -309,47 +368,30 @@ def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.f
     return out, np.where(np.isfinite(least), np.maximum(between, least * 0.4), least)
 
 
-def sampled(frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> tuple[Floats, Floats, Bools]:
-    """Read a frame between its pixels without taking from its grain.
-
-    The low part (Gaussian, sigma 1) is moved exactly, the rest, which holds the grain, by whole pixels: interpolating
-    it would soften both.
+def sampled(
+    frame: Frame, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64], device: Device
+) -> tuple[Floats, Floats, Bools]:
+    """Read a frame between its pixels without taking from its grain: see the kernel `repair_sample`.
 
     Returns
     -------
-    The values, their low part, each (C, N), and where both come from undamaged pixels.
+    The values, their low part (Gaussian, sigma 1), each (C, N), and where both come from undamaged pixels.
     """
-    h, w = frame.good.shape
-    y0, x0 = np.floor(y + 0.5).astype(np.intp), np.floor(x + 0.5).astype(np.intp)
-    fy, fx = (y - y0).astype(np.float32), (x - x0).astype(np.float32)
-    rows = [np.clip(y0 + j, 0, h - 1) * w for j in range(-2, 3)]
-    columns = [np.clip(x0 + i, 0, w - 1) for i in range(-2, 3)]
-    centre = rows[2] + columns[2]
-    good, planes = frame.good.ravel(), frame.planes.reshape(len(frame.planes), -1)
-    there = (y0 >= 0) & (y0 < h) & (x0 >= 0) & (x0 < w) & good[centre]
-    down = [np.exp(-0.5 * (j - fy) ** 2) for j in range(-2, 3)]
-    across = [np.exp(-0.5 * (i - fx) ** 2) for i in range(-2, 3)]
-    moved, still = np.zeros((len(planes), len(y)), np.float32), np.zeros((len(planes), len(y)), np.float32)
-    least, most = np.full_like(moved, np.inf), np.full_like(moved, -np.inf)
-    moved_weight, still_weight = np.zeros(len(y), np.float32), np.zeros(len(y), np.float32)
-    for j in range(5):
-        for i in range(5):
-            at = rows[j] + columns[i]
-            use = good.take(at)
-            shifted, fixed = use * (down[j] * across[i]), use * _GAUSS[j] * _GAUSS[i]
-            moved_weight += shifted
-            still_weight += fixed
-            beside = 0 < j < 4 and 0 < i < 4
-            for c, plane in enumerate(planes):
-                pixel = plane.take(at)
-                moved[c] += shifted * pixel
-                still[c] += fixed * pixel
-                if beside:
-                    np.minimum(least[c], pixel, out=least[c], where=use)
-                    np.maximum(most[c], pixel, out=most[c], where=use)
-    low = moved / np.maximum(moved_weight, np.float32(1e-12))
-    value = planes[:, centre]
-    least, most = np.minimum(least, value), np.maximum(most, value)
-    rest = value - still / np.maximum(still_weight, np.float32(1e-12))
-    # Across a hard edge the two parts do not fit: never beyond what lies around.
-    return np.clip(low + rest, least, most).astype(np.float32), np.asarray(low, np.float32), np.asarray(there, bool)
+    channels, h, w = frame.planes.shape
+    count, rows = len(y), -(-len(y) // _ROW)
+    places = np.zeros((2, rows * _ROW), np.float32)
+    places[0, :count], places[1, :count] = y, x
+    out = device.empty((2 * channels + 1, rows, _ROW))
+    listed = Region.sized(_ROW, rows)
+    launch(
+        device,
+        "repair_sample",
+        listed,
+        places=(places.reshape(2, rows, _ROW), listed),
+        picture=(frame.planes, Region.sized(w, h)),
+        good=frame.good.view(np.uint8),
+        out=(out, listed),
+        planes=channels,
+    )
+    flat = out.reshape(len(out), -1)[:, :count]
+    return flat[0:-1:2], flat[1:-1:2], flat[-1] > 0

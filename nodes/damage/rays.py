@@ -14,7 +14,6 @@ _ANGLES = np.pi * np.arange(12) / 12
 DIRECTIONS = (
     np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], 1) / np.maximum(abs(np.sin(_ANGLES)), abs(np.cos(_ANGLES)))[:, None]
 )
-CROSS = np.array([[0.0, 1.0], [1.0, 0.0]])
 FARTHEST = 256
 """Steps a ray takes at most."""
 
@@ -101,3 +100,36 @@ def _march(known: Bools, y: Ints, x: Ints, step: npt.NDArray[np.float64]) -> tup
         if not len(left):
             break
     return count, at_y, at_x
+
+
+def bridged(plane: Floats, y: Ints, x: Ints) -> Floats:
+    """Return a guess of the pixels listed, in reading order, from the two others that end their row and their column.
+
+    Each direction counts by how near its ends are. Pixels in a row and a column without any other get the mean of the
+    rest; 0 where there is none.
+    """
+    total, weight = np.zeros(len(y), np.float64), np.zeros(len(y), np.float64)
+    for picture, line, along in ((plane, y, x), (plane.T, x, y)):
+        order = np.lexsort((along, line)) if picture is not plane else np.arange(len(y))
+        line, along = line[order], along[order]
+        begins = np.ones(len(y), bool)
+        begins[1:] = (line[1:] != line[:-1]) | (along[1:] != along[:-1] + 1)
+        run, first = np.cumsum(begins) - 1, np.nonzero(begins)[0]
+        last = np.append(first[1:], len(y)) - 1
+        low, high = along[first] - 1, along[last] + 1
+        before, after = low >= 0, high < picture.shape[1]
+        a = picture[line[first], np.maximum(low, 0)]
+        b = picture[line[first], np.minimum(high, picture.shape[1] - 1)]
+        a, b = np.where(before, a, b), np.where(after, b, a)
+        length = (high - low).astype(np.float64)
+        share = (along - low[run]) / length[run]
+        w = np.where(before | after, 1 / length**2, 0)[run]
+        total[order] += w * (a[run] * (1 - share) + b[run] * share)
+        weight[order] += w
+    lost = weight == 0
+    if lost.any():
+        rest = np.ones(plane.shape, bool)
+        rest[y, x] = False
+        total[lost] = plane[rest].mean() if rest.any() else 0
+        weight[lost] = 1
+    return np.asarray(total / weight, np.float32)

@@ -16,10 +16,13 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
+from safelight.graph.region import Region
 from safelight.nodes.damage import choosing, donors, fresh, rays
+from safelight.nodes.damage.blending import blended, unfilled
 from safelight.nodes.damage.choosing import Around, Given, Made
+from safelight.nodes.damage.confirming import confirmed
 from safelight.nodes.damage.donors import Frame
-from safelight.nodes.damage.holes import Bools, Holes, blob_boxes, damaged, in_cells, listed, subset
+from safelight.nodes.damage.holes import Bools, Holes, damaged, holed, in_cells, listed, subset
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
@@ -40,14 +43,21 @@ class RepairParams(Params):
     )
     feather: int = param(
         2,
-        "Width of the band beyond `grow` in which the repair is blended into the plate, in density. Further out the "
-        "plate keeps its bits.",
+        "Width of the band beyond `grow` in which the repair is blended into the plate, in density; at most a fourth "
+        "of what the damage is across. Further out the plate keeps its bits.",
         unit="pixels",
         ge=0,
         le=32,
     )
     grain: float = param(
         1.0, "Strength of the grain laid into what has none of its own; 1 matches the plate's.", ge=0, le=4
+    )
+    verify: bool = param(
+        True,
+        "Keep what the frames around confirm: a blob that they show alike, as far as grain lets anyone tell, was not "
+        "damaged and keeps its bits, and so do the pixels of `grow` and `feather` around one that was, where they "
+        "agree. Where the matte is exactly 1 (drawn or kept by a person) or `include` asks, what is marked is repaired "
+        "whatever the frames show.",
     )
     force: bool = param(
         False, "Repair also frames of which more than half is damaged. Otherwise they are left as they are, and named."
@@ -66,9 +76,9 @@ class Repair(Node):
     sides along the direction in which they agree, and grain of the plate's strength and spectrum laid in.
 
     A pixel is repaired where its matte is at least `threshold` or `include` at least 0.5, grown by `grow` pixels;
-    around it lies a band of `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No other
-    pixel changes, nor any whose `holdout` is above 0. The mattes of the frames around must be there too: they tell
-    which of their pixels can be given.
+    around it lies a band of up to `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No
+    other pixel changes, nor any whose `holdout` is above 0, nor, with `verify`, what the frames around confirm as it
+    is. The mattes of the frames around must be there too: they tell which of their pixels can be given.
 
     Output `provenance` holds the codes of `safelight.graph.provenance`: 0 kept, from frame t±k (with the marks graded
     where its brightness was fitted, filtered where several were averaged), filled from its surroundings; each with the
@@ -80,6 +90,7 @@ class Repair(Node):
     """
 
     id = "Repair"
+    version = 2
     inputs = (
         Port("source", "The damaged plate."),
         Port("matte", "Where it is damaged, first channel, 0 to 1; nowhere outside its data window."),
@@ -134,34 +145,45 @@ class Repair(Node):
 
     def prepare(self, params: RepairParams, port: str, image: Image, device: Device) -> Frame:
         """Encode one frame of the source."""
-        return donors.encoded(image.data[list(colour_planes(image.channels))], image.region)
+        planes = colour_planes(image.channels)
+        # One view where the planes lie in order, as they nearly always do.
+        ordered = planes == tuple(range(planes[0], planes[0] + len(planes)))
+        light = image.data[planes[0] : planes[0] + len(planes)] if ordered else image.data[list(planes)]
+        return donors.encoded(light, image.region, device)
 
     def compute(self, params: RepairParams, request: Request, inputs: Inputs, device: Device) -> Mapping[str, Image]:
         """Find the holes, ask the frames around, fill what is left, blend."""
         source = inputs["source"]
         region, frame = source.region, request.frame
         record = np.zeros((1, region.height, region.width), np.uint32)
-        hole = self._hole(params, inputs, frame, source)
+        marked = self._marked(params, inputs, frame, source)
+        holdout = _plane(inputs, "holdout", frame, region)
+        hole = holed(marked, params.grow, holdout)
         if not hole.any():
             return _outputs(source, source.data, record, ())
-        share = float(hole.mean())
+        share = np.count_nonzero(hole) / hole.size
         if share > 0.5 and not params.force:
             note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
             return _outputs(source, source.data, record, (note,))
-        holdout = inputs.get("holdout")
-        mask = None if holdout is None else coverage(holdout, region, device)[0]
-        holes = listed(hole, params.feather, mask)
-        here = donors.without(inputs.prepared("source", frame), hole)
+        holes = listed(marked, params.grow, params.feather, holdout)
+        whole = inputs.prepared("source", frame)
+        here = donors.guessed(donors.without(whole, hole))
         noise = self._noise(inputs)
         made = self._from_frames(params, inputs, request, source, here, holes, noise, device)
+        own, own_low, _ = donors.sampled(whole, holes.y.astype(np.float64), holes.x.astype(np.float64), device)
+        kept = np.zeros(len(holes.y), bool)
+        if params.verify:
+            certain = self._certain(inputs, frame, source)[holes.y, holes.x]
+            kept = confirmed(holes, own, own_low, made, fresh.sigma_at(noise, made.low), certain)
+            made.code[kept] = 0
         forensic = inputs.settings.forensic
         notes: list[str] = []
-        lost = holes.inside & (made.code == 0)
+        lost = holes.inside & (made.code == 0) & ~kept
         if forensic and lost.any():
-            notes.append(_unfilled(frame, holes, lost, source))
+            notes.append(unfilled(frame, holes, lost, source))
         elif lost.any():
             self._from_surroundings(params, frame, here, holes, lost, noise, made)
-        data = _blended(source, here, holes, made)
+        data = blended(source, here, holes, made, device)
         done = made.code != 0
         record[0, holes.y[done], holes.x[done]] = made.code[done]
         return _outputs(source, data, record, notes)
@@ -176,18 +198,23 @@ class Repair(Node):
 
     # --- where -----------------------------------------------------------------------------------------------------
 
-    def _hole(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
-        """Return what is damaged in one frame, over its data window."""
-        cpu = Device("cpu", 1)
-        planes = {
-            port: None if image is None else coverage(image, plate.region, cpu)[0]
-            for port in ("matte", "include", "holdout")
-            for image in (inputs.at(port, frame),)
-        }
-        matte = planes["matte"]
+    def _marked(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
+        """Return what is marked as damaged in one frame, over its data window."""
+        matte = _plane(inputs, "matte", frame, plate.region)
         if matte is None:
             matte = np.zeros((plate.region.height, plate.region.width), np.float32)
-        return damaged(matte, params.threshold, params.grow, planes["include"], planes["holdout"])
+        return damaged(matte, params.threshold, _plane(inputs, "include", frame, plate.region))
+
+    @staticmethod
+    def _certain(inputs: Inputs, frame: int, plate: Image) -> Bools:
+        """Return what is damaged whatever the frames around show."""
+        found = np.zeros((plate.region.height, plate.region.width), bool)
+        with np.errstate(invalid="ignore"):
+            for port, least in (("matte", 1), ("include", 0.5)):
+                plane = _plane(inputs, port, frame, plate.region)
+                if plane is not None:
+                    found |= plane >= least
+        return found
 
     # --- from the frames around ------------------------------------------------------------------------------------
 
@@ -216,19 +243,24 @@ class Repair(Node):
             plate = inputs.at("source", number)
             if number == request.frame or plate is None or plate.region != source.region:
                 continue
-            hole = self._hole(params, inputs, number, plate)
-            if hole.mean() <= 0.5:
+            hole = holed(
+                self._marked(params, inputs, number, plate),
+                params.grow,
+                _plane(inputs, "holdout", number, plate.region),
+            )
+            if 2 * np.count_nonzero(hole) <= hole.size:
                 asked.append((number - request.frame, inputs.prepared("source", number), hole))
         if not asked:
             return made
         mine = donors.searchable(here, device)
-        windows = donors.windows(here.good, holes.boxes)
+        total = donors.counted(here.good)
+        windows = donors.windows(total, holes.boxes)
 
         def look(offset: int, frame: Frame, hole: Bools) -> tuple[Around, Given]:
             there = donors.without(frame, hole)
-            field = donors.blocks(mine, donors.searchable(there, device), loudest, device)
+            field = donors.blocks(mine, donors.searchable(there, device), here.step, loudest, device)
             one = Around(offset, there, field)
-            return one, choosing.asked(here, one, holes, sigma, params.force, windows)
+            return one, choosing.asked(here, one, holes, sigma, params.force, windows, device)
 
         # Each frame answers for itself: the order of the answers is that of the questions, whoever is first.
         with ThreadPoolExecutor(max(1, min(device.threads, len(asked)))) as pool:
@@ -238,8 +270,8 @@ class Repair(Node):
         if torn.any():
             part = subset(holes, torn)
             near = _sigma(noise, here, part)
-            windows = donors.windows(here.good, part.boxes, donors.FINE)
-            finer = [choosing.asked(here, one, part, near, params.force, windows) for one in around]
+            windows = donors.windows(total, part.boxes, donors.FINE)
+            finer = [choosing.asked(here, one, part, near, params.force, windows, device, alike=True) for one in around]
             again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
             choosing.choose(part, finer, near, again)
             made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
@@ -330,6 +362,9 @@ class Repair(Node):
         """Measure sigma against level, and spectrum, for each channel, in stops above the toe."""
         planes = (device.download(image).data[list(colour_planes(image.channels))] for _, image in images)
         noise = estimate(planes, coding("log"))
+        count = len(colour_planes(clips["source"].channels))
+        if len(noise.sigma) != count:
+            noise = Noise.white([0.0] * count)
         middle = noise.sigma[:, noise.sigma.shape[1] // 2]
         note = (
             "no grain found: none will be laid in"
@@ -339,43 +374,18 @@ class Repair(Node):
         return {"note": note, "noise": noise.as_data()}
 
 
+def _plane(inputs: Inputs, port: str, frame: int, region: Region) -> Any:
+    """Return a matte's first channel over a region, (H, W); None where there is no matte."""
+    image = inputs.at(port, frame)
+    return None if image is None else coverage(image, region, Device("cpu", 1))[0]
+
+
 def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
     """Return the plate's mean sigma around each piece."""
     y = (holes.boxes[:, 0] + holes.boxes[:, 2]) // 2
     x = (holes.boxes[:, 1] + holes.boxes[:, 3]) // 2
     level = np.repeat(here.luma[y, x][None], len(here.planes), axis=0)
     return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
-
-
-def _blended(source: Image, here: Frame, holes: Holes, made: Made) -> Floats:
-    """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
-    y, x = holes.y, holes.x
-    use = (made.code != 0) & (holes.inside | here.good[y, x])
-    made.code[~use] = 0
-    value = made.value.copy()
-    band = np.nonzero(use & ~holes.inside)[0]
-    if len(band):
-        _, low, _ = donors.sampled(here, y[band].astype(np.float64), x[band].astype(np.float64))
-        step = made.low[:, band] - low
-        w = holes.weight[band]
-        own = here.planes[:, y[band], x[band]]
-        value[:, band] = np.where(w >= 0.5, value[:, band] - (1 - w) * step, own + w * step)
-    data = source.data.copy()
-    light = donors.to_light(value[:, use])
-    for plane, made_plane in zip(colour_planes(source.channels), light, strict=True):
-        data[plane, y[use], x[use]] = made_plane
-    return data
-
-
-def _unfilled(frame: int, holes: Holes, lost: Bools, source: Image) -> str:
-    """Name the holes that stay, in pixels of the display window."""
-    boxes = blob_boxes(holes, lost)
-    corner = source.region
-    named = [f"[{x0 + corner.x0}, {y0 + corner.y0}, {x1 + corner.x0}, {y1 + corner.y0}]" for y0, x0, y1, x1 in boxes]
-    return (
-        f"frame {frame}: {len(boxes)} holes ({int(lost.sum())} pixels) that no frame can fill were left as they were, "
-        f"boxes {', '.join(named)}"
-    )
 
 
 def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:

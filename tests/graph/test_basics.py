@@ -87,6 +87,10 @@ def test_errors_are_one_line_that_names_everything() -> None:
     error = RenderError("cut short\nat byte 3.", where="node 'a'", frame=7, file="x.exr", remedy="Copy it again.")
     assert str(error) == "node 'a', frame 7, x.exr: cut short at byte 3. Copy it again."
     assert str(error.at(where="node 'b'", frame=8)) == str(error), "what the thrower knew stays"
+    port = GraphError("too small", where="input 'matte'")
+    assert str(port.of_node("fix")) == "node 'fix', input 'matte': too small"
+    assert str(port.of_node("fix")) == "node 'fix', input 'matte': too small", "once is enough"
+    assert str(GraphError("too small").of_node("fix")) == "node 'fix': too small"
 
 
 def test_devices() -> None:
