@@ -32,7 +32,7 @@ SIGMAS = 4.0
 ASTRAY = 0.3
 """Stops of scatter from which another frame is no measure: it is destroyed itself, or of another shot."""
 FAR = 0.3
-"""Stops of exposure beyond which it takes more, by as much."""
+"""Stops of exposure beyond which it takes more, by twice as much."""
 CRUDE = 0.1
 """Stops more that it takes in a frame whose exposure cannot be told."""
 ALONE = 1.6
@@ -180,7 +180,7 @@ class _Areas:
         alone = min(first) > self.at or max(first) < self.at
         # Exposed far apart, in shadows and clipped lights no curve brings two frames together.
         apart = abs(self.here.level - float(np.median([self.frames[n].level for n in first])))
-        limit = self.rules.step * (ALONE if alone else 1) * (1 + max(0.0, apart - FAR))
+        limit = self.rules.step * (ALONE if alone else 1) * (1 + 2 * max(0.0, apart - FAR))
         held = list(first.values())
         if min(scatter([one.error]) for one in held) >= ASTRAY:
             return self._destroyed(first) or nothing
