@@ -210,7 +210,7 @@ class _Areas:
         mask = ndimage.binary_propagation(core, mask=reach | core)
         mask = ndimage.binary_fill_holes(ndimage.binary_closing(mask, _disc(2)) | mask)
         bands, _ = _bands(mask)
-        mask = _solid(mask & ~bands, self.rules.area, inside=alone) | bands
+        mask = _solid(mask & ~bands, self.rules.area * (2 if alone else 1), inside=alone) | bands
         labels, count = ndimage.label(mask, np.ones((3, 3)))
         if not count:
             return nothing

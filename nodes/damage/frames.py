@@ -31,7 +31,11 @@ class FrameDetectParams(Params):
         le=1,
     )
     area: float = param(
-        0.2, "Least area that counts as a blotch; smaller ones are DirtDetect's.", unit="% of the frame", ge=0.02, le=50
+        0.3,
+        "Least area that counts as a blotch; smaller ones are DirtDetect's. Twice as much at the ends of a shot.",
+        unit="% of the frame",
+        ge=0.02,
+        le=50,
     )
     blotches: bool = param(True, "Look for blotches: glue, mould, water, burns.")
     splices: bool = param(True, "Look for the bars of splices at the top and bottom.")

@@ -29,7 +29,7 @@ Bools = npt.NDArray[np.bool_]
 
 WIDEST = 640
 """Pixels of the longer side of the small picture, at most."""
-FRAMED = 256
+FRAMED = 128
 """The same of the picture that the framing is measured on."""
 LEAST = 32
 """Pixels of its shorter side below which nothing is measured."""
