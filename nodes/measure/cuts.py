@@ -5,7 +5,7 @@ where blocks of one are found in the other nearby, by normalised correlation, wi
 laid out alike over the picture: brightness, flicker and motion do not count. A cut lies where no frame of the few
 before it is like any of the few after it, while those on each side are like each other: after a flash or a destroyed
 frame the old picture comes back; in a whip pan neighbours are no more alike than across a cut. A dissolve is a stretch
-whose frames are mixtures of its ends, the share of one falling evenly.
+whose frames are mixtures of its ends, the share of one falling evenly; a fade one of a picture and darkness.
 """
 
 from __future__ import annotations
@@ -32,12 +32,17 @@ SEARCH = (4, 12)
 TOE = 0.01
 LEAST, ALIKE = -4.5, -5.0
 """Neighbours less unlike than this are no cut; how unlike frames of a shot are where there is but one."""
-SURE = 3.0
-"""Score of a cut that no dissolve can hold."""
+SURE = 5.0
+"""Score of a cut that no dissolve can hold: cuts score 7 and more, what ends a dissolve 4."""
 LENGTHS = (6, 7, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50)
 """From the frame before a dissolve to the frame after it."""
-MOST_ASTRAY, MOST_LEFT, UNLIKE = 0.16, 0.75, 1.0
-"""How uneven a dissolve may be, how much texture may be left in it, how unlike its ends must be."""
+MOST_ASTRAY, MOST_LEFT = 0.16, 0.7
+"""How uneven a dissolve may be, how much texture may be left in it."""
+LEFT, EVEN, UNLIKE, ENOUGH = 10.0, 0.1, 0.3, 0.9
+"""What speaks for one: texture that is gone; against it: unevenness beyond this, as much; for it, up to a point: ends
+that are unlike each other. And how much of that it takes."""
+DIM, BLACK, MOST_FADED = 0.02, 0.03, 0.14
+"""A fade: light it begins with at least, part of it that is left at most, how uneven it may be."""
 LONGER = 0.05
 """What e times the length is worth, in unevenness."""
 
@@ -201,13 +206,19 @@ def find_cuts(thumbnails: Sequence[Floats], first: int = 0) -> Cuts:
     pairs = _Pairs(thumbnails)
     scores = {at: _score(pairs, at, len(thumbnails)) for at in range(1, len(thumbnails))}
     peaks = {at: score for at, score in scores.items() if score > 0 and score >= _around(scores, at)}
-    mixed = dissolves(thumbnails, [at for at, score in peaks.items() if score > SURE])
-    cuts = (
-        Cut(first + at, _confidence(score))
-        for at, score in peaks.items()
-        if not any(one.first <= at <= one.last + 1 for one in mixed)
-    )
+    dark = fades(thumbnails)
+    hard = [at for at, score in peaks.items() if score > SURE and not _inside(at, dark)]
+    mixed = [
+        one for one in dissolves(thumbnails, hard) if not any(one.first <= f.last and f.first <= one.last for f in dark)
+    ]
+    mixed = sorted([*mixed, *dark], key=lambda one: one.first)
+    cuts = (Cut(first + at, _confidence(score)) for at, score in peaks.items() if not _inside(at, mixed))
     return Cuts(tuple(cuts), tuple(Dissolve(first + one.first, first + one.last, one.confidence) for one in mixed))
+
+
+def _inside(at: int, mixed: Sequence[Dissolve]) -> bool:
+    """Tell whether what looks like a cut at a frame belongs to a dissolve or fade."""
+    return any(one.first <= at <= one.last + 1 for one in mixed)
 
 
 def _around(scores: Mapping[int, float], at: int) -> float:
@@ -259,10 +270,44 @@ def dissolves(thumbnails: Sequence[Floats], cuts: Sequence[int] = ()) -> list[Di
     for _, start, stop in sorted(good):
         if any(start <= one.last + 1 and stop >= one.first - 1 for one in found):
             continue
-        if unlike(thumbnails[start], thumbnails[stop]) > UNLIKE:
-            sure = 1 - _left(texture, start, stop) / (2 * MOST_LEFT)
-            found.append(Dissolve(start + 1, stop - 1, sure))
+        left = _left(texture, start, stop)
+        astray = _astray(light, start, stop, range(start + 1, stop, max(1, (stop - start) // 8)))
+        differ = min(max(unlike(thumbnails[start], thumbnails[stop]) + 2, 0), 2)
+        if LEFT * (MOST_LEFT - left - max(0, astray - EVEN)) + UNLIKE * differ > ENOUGH:
+            found.append(Dissolve(start + 1, stop - 1, 1 - left / (2 * MOST_LEFT)))
     return sorted(found, key=lambda one: one.first)
+
+
+def fades(thumbnails: Sequence[Floats]) -> list[Dissolve]:
+    """Find the stretches over which one picture's light falls evenly to nothing or rises from it; numbered from the
+    first thumbnail."""
+    light = [np.maximum(_light(one) - np.float32(TOE), 0) for one in thumbnails]
+    level = np.array([float(one.mean()) for one in light])
+    good: list[tuple[float, int, int, float]] = []
+    for length in LENGTHS:
+        for start in range(len(light) - length):
+            stop = start + length
+            full, black = (start, stop) if level[start] > level[stop] else (stop, start)
+            if level[full] < DIM or level[black] > BLACK * level[full]:
+                continue
+            wanted = np.abs(np.arange(start, stop + 1) - black) / length
+            astray = _faded(light[full], light[start : stop + 1], wanted)
+            if astray < MOST_FADED:
+                good.append((astray - 1.5 * LONGER * float(np.log(length)), start, stop, astray))
+    found: list[Dissolve] = []
+    for _, start, stop, astray in sorted(good):
+        if not any(start < one.last and stop > one.first for one in found):
+            found.append(Dissolve(start + 1, stop - 1, 1 - astray / (2 * MOST_FADED)))
+    return sorted(found, key=lambda one: one.first)
+
+
+def _faded(full: Floats, light: Sequence[Floats], wanted: npt.NDArray[np.float64]) -> float:
+    """Return how far frames are from that part of `full` which is wanted of each: the mean error of their shares, and
+    what is another picture."""
+    power = float(full @ full)
+    shares = np.array([float(one @ full) / power for one in light])
+    rest = [float(((one - s * full) ** 2).sum()) / power for one, s in zip(light, shares, strict=True)]
+    return float(np.mean(np.abs(shares - wanted)) + np.mean(np.sqrt(rest)) / 3)
 
 
 def _texture(one: Floats) -> float:

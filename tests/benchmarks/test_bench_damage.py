@@ -118,3 +118,6 @@ def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["dust: Repair, PSNR of damaged pixels"].value > 15
     assert rows["detected and repaired: pixels called kept but changed"].value == 0
     assert rows["detect and repair over Degrain"].value > 0
+    assert rows["frames: repeat, recall"].value == 1 and rows["frames: flash, recall"].value == 1
+    assert rows["frames: clean frames called anything"].value == 0
+    assert rows["frames: area of blotches and splices, precision"].value > 0.7

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from safelight.graph.device import Device
     from safelight.graph.graph import Graph
     from safelight.nodes.grain.profile import Profile
+    from safelight.nodes.measure.cuts import Cuts
 
 
 def analyse(
@@ -68,6 +69,10 @@ def analyse(
             "--against", metavar="PICTURES", help="Match these to the plate's grain and say how well: see GrainMatch."
         ),
     ] = None,
+    cuts: Annotated[
+        bool,
+        typer.Option("--cuts", help="Find cuts, dissolves and fades too, as 'safelight cuts': every frame is read."),
+    ] = False,
     colourspace: Annotated[
         str, typer.Option("--colourspace", help="Colour space of the plate, where the files do not say it.")
     ] = "auto",
@@ -86,6 +91,7 @@ def analyse(
     Examples
       safelight analyse scan.####.dpx
       safelight analyse scan.####.dpx --plot grain.html --profile grain.json
+      safelight analyse scan.####.dpx --cuts
       safelight analyse scan.exr --stock 500T --pitch 6 --patch 200,100,600,400 --json
       safelight analyse scan.####.dpx --against render.####.exr --plot match.png
       safelight analyse scan.####.dpx --film-grain-table grain.tbl
@@ -121,6 +127,8 @@ def analyse(
             f"'{plot.name}' is no PNG and no HTML", remedy="Call the plot, for instance, grain.png or grain.html."
         )
     place, budget = choose_device(device, threads), read_size(memory) or default_budget()
+    if cuts and (against is not None or sequence.suffix.casefold() == ".json"):
+        raise GraphError("--cuts looks at a sequence", remedy="Leave out --cuts, or analyse the sequence itself.")
     if against is not None:
         if profile is not None or patch is not None or pitch or film_grain_table is not None:
             raise GraphError(
@@ -167,17 +175,38 @@ def analyse(
             raise GraphError(
                 f"the plot cannot be written: {error.strerror}", file=plot, remedy="Name a file in another folder."
             ) from None
+    joins = _cuts(sequence, colourspace, device, threads, budget, untrusted=untrusted) if cuts else None
     if as_json:
         put_json(
-            {"ok": True, "sequence": sequence, "grain": found.as_data()} | ({"film_grain_table": made} if made else {})
+            {"ok": True, "sequence": sequence, "grain": found.as_data()}
+            | ({"film_grain_table": made} if made else {})
+            | (joins.as_data() if joins is not None else {})
         )
         return
     _print(found)
+    if joins is not None:
+        _print_cuts(joins)
     if made is not None:
         _print_table(made)
     for path in (plot, profile, film_grain_table):
         if path is not None:
             say(f"wrote {path}")
+
+
+def _cuts(sequence: Path, colourspace: str, device: str, threads: int | None, memory: int, *, untrusted: bool) -> Cuts:
+    from safelight.host_adapters.cli.commands.cuts import find_in, reading
+
+    document = reading(sequence, colourspace)
+    (found,) = find_in(document, None, device=device, threads=threads, memory=memory, untrusted=untrusted).values()
+    return found
+
+
+def _print_cuts(found: Cuts) -> None:
+    from safelight.host_adapters.cli.console import out
+
+    cuts = ", ".join(str(cut.frame) for cut in found.cuts) or "none"
+    mixed = ", ".join(f"{one.first}-{one.last}" for one in found.dissolves) or "none"
+    out().print(f"cuts, first frames of new shots: {cuts}   dissolves and fades: {mixed}", soft_wrap=True)
 
 
 def _save(picture: Image, path: Path) -> None:

@@ -39,7 +39,7 @@ def cuts(
     untrusted: Untrusted = False,
     as_json: Json = False,
 ) -> None:
-    """Find the cuts and dissolves of a clip, whatever flickers, flashes, is dirty or moves fast.
+    """Find the cuts, dissolves and fades of a clip, whatever flickers, flashes, is dirty or moves fast.
 
     A cut is given by the first frame of the new shot. Of a graph, every node that reads pictures is looked at. The
     list in [shot] bounds what temporal nodes see; edit it where it is wrong. Dissolves are told, not written: across
@@ -64,11 +64,11 @@ def cuts(
         )
     if force and not write:
         raise GraphError("--force does nothing without --write", remedy="Add --write.")
-    document = load_document(target) if is_graph else _reading(target, colourspace)
+    document = load_document(target) if is_graph else reading(target, colourspace)
     if write:
         # Said before the pictures are read: they may take an hour.
         _refuse_overwriting(document, force, target)
-    found = _find(document, node, device=device, threads=threads, memory=read_size(memory), untrusted=untrusted)
+    found = find_in(document, node, device=device, threads=threads, memory=read_size(memory), untrusted=untrusted)
     frames = sorted({cut.frame for one in found.values() for cut in one.cuts})
     changed = write and write_cuts(target, frames, force=force)
     if as_json:
@@ -107,7 +107,8 @@ def _united(nodes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"cuts": ordered, "dissolves": [gone for one in nodes.values() for gone in one["dissolves"]]}
 
 
-def _reading(sequence: Path, colourspace: str) -> Document:
+def reading(sequence: Path, colourspace: str) -> Document:
+    """Return a document that reads a sequence."""
     import json
 
     from safelight.graph.document import Document
@@ -117,7 +118,7 @@ def _reading(sequence: Path, colourspace: str) -> Document:
     return Document.parse(f'safelight = 1\n[nodes.plate]\ntype = "Read"\npath = {path}\ncolourspace = {space}')
 
 
-def _find(
+def find_in(
     document: Document, node: str | None, *, device: str, threads: int | None, memory: int, untrusted: bool
 ) -> dict[str, Cuts]:
     """Return what was found in each source of the document, by node."""

@@ -81,6 +81,20 @@ def test_a_clean_plate_says_so(safelight: Safelight, scan: Path) -> None:
     assert "no grain found" in done.stdout and (scan / "c.png").is_file()
 
 
+def test_cuts_are_shown_where_asked(safelight: Safelight, scan: Path) -> None:
+    other = 0.2 * 2 ** np.random.default_rng(4).normal(0, 1, (3, 20, 32)).repeat(8, 1).repeat(8, 2)
+    for index in range(4, 8):
+        write(scan / "a" / f"f.{index:04d}.exr", other)
+    plate = scan / "a" / "f.####.exr"
+    done = safelight("analyse", plate, "--cuts")
+    assert done.returncode == 0 and "new shots: 4 " in done.stdout and "fades: none" in done.stdout, done.stderr
+    told = json.loads(safelight("analyse", plate, "--cuts", "--json").stdout)
+    assert told["dissolves"] == [] and [cut["frame"] for cut in told["cuts"]] == [4] and "grain" in told
+    assert "cuts" not in json.loads(safelight("analyse", plate, "--json").stdout)
+    wrong = safelight("analyse", plate, "--cuts", "--against", plate)
+    assert wrong.returncode == 2 and "--cuts looks at a sequence" in wrong.stderr
+
+
 def test_html_page(safelight: Safelight, scan: Path) -> None:
     done = safelight("analyse", "a/f.####.exr", "--plot", "p.html", "--profile", "p.json", cwd=scan)
     assert done.returncode == 0, done.stderr

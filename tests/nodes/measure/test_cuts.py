@@ -111,3 +111,27 @@ def test_real_film(data: Path, folder: str, cuts: list[int]) -> None:
     pictures = (np.asarray(Pillow.open(file).convert("RGB"), np.float32).transpose(2, 0, 1) / 255 for file in files)
     got = find_cuts([thumbnail(picture**2.2) for picture in pictures], 1)
     assert numbers(got) == cuts and got.dissolves == ()
+
+
+def test_fades_are_told_and_are_no_cuts() -> None:
+    first, second = world(11, 26, 1.0), world(12, 26, -1.0)
+    rising = np.linspace(0, 1, 12, dtype=np.float32)
+    out = [frame * (1 - share) for frame, share in zip(first[14:], rising, strict=True)]
+    into = [frame * share for frame, share in zip(second[:12], rising, strict=True)]
+    black = [np.zeros_like(first[0])] * 4
+    clip = spoiled(Joined([*first[:14], *out, *black, *into, *second[12:]]), 5, flicker=0.1, flashes=0, dirt=0.2)
+    got = found(clip, first=101)
+    assert numbers(got) == [] and len(got.dissolves) == 2
+    for one, (start, stop) in zip(got.dissolves, ((116, 125), (132, 141)), strict=True):
+        assert abs(one.first - start) <= 4 and abs(one.last - stop) <= 4 and one.confidence > 0.5
+    # Black and then another shot at once is a cut; so is a shot and then black.
+    assert numbers(found(Joined([*first[:14], *out, *black, *second[:14]]))) == [30]
+    assert numbers(found(Joined([*first[:14], *black, *black]))) == [14]
+    assert found(Joined([*black, *black, *black])) == Cuts()
+
+
+def test_a_dissolve_between_pictures_that_are_much_alike_is_told() -> None:
+    clip = spoiled(many(44, 7), 44, flicker=0.3, flashes=5, dirt=0.6, lost=2)
+    got = found(clip)
+    assert set(numbers(got)) == set(clip.cuts)  # the end of a dissolve is none
+    assert len(got.dissolves) == len(clip.dissolves) == 1
