@@ -156,9 +156,11 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
     return Pieces(tone, shape, at, index, boxes, sums)
 
 
-def surroundings(at: Ints, index: Ints, shape: tuple[int, int]) -> tuple[Ints, Ints]:
-    """Return the pixels from 2 to RING off a piece where no other piece lies, and the piece each surrounds."""
-    wide, near = (_grown(at, index, shape, reach) for reach in (RING, 1))
+def surroundings(
+    at: Ints, index: Ints, shape: tuple[int, int], nearest: int = 2, farthest: int = RING
+) -> tuple[Ints, Ints]:
+    """Return the pixels so far off a piece where no other piece lies, and the piece each surrounds."""
+    wide, near = (_grown(at, index, shape, reach) for reach in (farthest, nearest - 1))
     found = np.flatnonzero((wide > 0) & (near == 0))
     return found, wide[found].astype(np.intp) - 1
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from safelight.nodes.damage.blobs import Ints, Pieces, none, pieces
+from safelight.nodes.damage.blobs import Ints, Pieces, means, none, pieces, surroundings
 from safelight.nodes.damage.departure import Departure
 from safelight.nodes.damage.odds import COLOURED, COLOURED_AT_END, GREY, GREY_AT_END, log_odds
 from safelight.nodes.damage.trails import REACH, Spots, company, falling, shared
@@ -27,6 +28,7 @@ CHANCE, CLEAN = 3, 15.0
 """Pieces of a frame, and of a million pixels, that even a clean one may show."""
 RESERVE, SLOPE, MOST = 1.7, 1.05, 2.8
 """Of the logarithm of the odds: what it falls by in a clean frame, rises by with that of the density, and at most."""
+EDGY, DOUBT = 8, 3.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         odds = log_odds(nets[tone == "coloured"], measurements(one, found, spots, rules.protection))
         odds[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = -np.inf
         judged.append((one, odds))
+    odds_of_edges(judged, plane)
     extra += prior(sum(int((odds > 0).sum()) for _, odds in judged), plane.size)
     for one, odds in judged:
         rating = 1 / (1 + np.exp(-np.clip(odds + extra, -40, 40)))
@@ -143,6 +146,40 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
         rating[(longer < rules.smallest) | (longer > rules.largest) | (rating < LEAST)] = 0
         _lay(out, one, rating, fields["colour" if one.tone == "coloured" else "grey"])
     return out
+
+
+def odds_of_edges(judged: Sequence[tuple[Pieces, Floats]], plane: Any) -> None:
+    """Lower the odds of pieces on the scene's edges as far as the frame's pieces prefer them.
+
+    Dust falls anywhere; what is left where frames do not lie on each other, or one is softer than the other, lies along
+    edges. Each piece has a rank, 0 to 1, by the slopes of the scene around it. Over the frame the ranks are a mixture
+    of dust, even, and leftovers, (EDGY + 1) rank^EDGY; its share is found by expectation and maximisation (Dempster et
+    al. 1977), held towards none by DOUBT pieces.
+
+    Parameters
+    ----------
+    judged:
+        Pieces and the logarithms of their odds, which are changed.
+    plane:
+        (H, W) stops: the frame's grey; its slopes are taken around the pieces, as they have edges of their own.
+    """
+    if not judged or min(plane.shape) < 2:
+        return
+    slope = np.hypot(*np.gradient(plane))
+    usual = np.sort(ndimage.uniform_filter(slope, 11)[::7, ::7].ravel())
+    ranks = []
+    for one, _ in judged:
+        at, index = surroundings(one.at, one.index, one.shape, 4, 6)
+        ranks.append(np.searchsorted(usual, means(index, slope.ravel()[at], len(one))) / len(usual))
+    held = np.concatenate([rank[odds > 0] for rank, (_, odds) in zip(ranks, judged, strict=True)])
+    if not len(held):
+        return
+    share = 0.5
+    for _ in range(30):
+        of_edges = share * (EDGY + 1) * held**EDGY
+        share = float((of_edges / (of_edges + 1 - share)).sum()) / (len(held) + DOUBT)
+    for rank, (_, odds) in zip(ranks, judged, strict=True):
+        odds += np.log((1 - share) / (1 - share + share * (EDGY + 1) * rank**EDGY))
 
 
 def prior(sure: int, pixels: int) -> float:
