@@ -11,7 +11,7 @@ import numpy as np
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
-from safelight.graph.image import Clip, Image, colour_planes
+from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import judge, still
@@ -162,6 +162,7 @@ class DirtDetect(Node):
             note = self._in_time(params, request, inputs, device, found)
             if note:
                 metadata[NOTE] = note
+                metadata[NOTES] = (*metadata.get(NOTES, ()), f"frame {request.frame}: {note}")
             if "infrared" in inputs:
                 self._infrared(params, device.download(inputs["infrared"]), region, found)
             host = device.download(plate)

@@ -159,12 +159,15 @@ class Repair(Node):
         marked = self._marked(params, inputs, frame, source)
         holdout = _plane(inputs, "holdout", frame, region)
         hole = holed(marked, params.grow, holdout)
+        # What the matte says of the frame would be lost where it is not written itself.
+        matte = inputs.at("matte", frame)
+        told = () if matte is None else tuple(matte.metadata.get(NOTES, ()))
         if not hole.any():
-            return _outputs(source, source.data, record, ())
+            return _outputs(source, source.data, record, told)
         share = np.count_nonzero(hole) / hole.size
         if share > 0.5 and not params.force:
             note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
-            return _outputs(source, source.data, record, (note,))
+            return _outputs(source, source.data, record, (*told, note))
         holes = listed(marked, params.grow, params.feather, holdout)
         whole = inputs.prepared("source", frame)
         here = donors.guessed(donors.without(whole, hole))
@@ -186,7 +189,7 @@ class Repair(Node):
         data = blended(source, here, holes, made, device)
         done = made.code != 0
         record[0, holes.y[done], holes.x[done]] = made.code[done]
-        return _outputs(source, data, record, notes)
+        return _outputs(source, data, record, (*told, *notes))
 
     def record(
         self, params: RepairParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
@@ -389,12 +392,8 @@ def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
 
 
 def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:
-    """Return both outputs, with the frame's notes."""
-    metadata = dict(source.metadata)
-    if notes:
-        metadata[NOTES] = (*metadata.get(NOTES, ()), *notes)
+    """Return both outputs, with the frame's notes, each once."""
+    every = tuple(dict.fromkeys((*source.metadata.get(NOTES, ()), *notes)))
+    metadata = {**source.metadata, NOTES: every} if every else source.metadata
     image = replace(source, data=data, metadata=metadata)
-    return {
-        "image": image,
-        "provenance": Image(record.view(np.float32), source.region, (CHANNEL,), metadata),
-    }
+    return {"image": image, "provenance": Image(record.view(np.float32), source.region, (CHANNEL,), metadata)}

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
-from safelight.graph.image import Clip, Image
+from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.damage.defects import Defect, Defects
@@ -287,6 +287,7 @@ def test_a_destroyed_frame_is_left_alone_unless_forced(scene: np.ndarray) -> Non
     images = pictures(grained(damaged))
     matte = detect(images, 3)
     assert not matte.data.any() and "neither neighbour" in matte.metadata[NOTE]
+    assert matte.metadata[NOTES][0].startswith("frame 3: ")
     assert NOTE not in detect(images, 3, force=True).metadata
     after = detect(images, 2)
     assert NOTE not in after.metadata and (after.data >= LEVEL).mean() < 0.001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,8 @@ def test_a_frame_more_than_half_destroyed(shot: Any) -> None:
     shown, mattes = spot(pictures(noisy), (2, 0, 0, 130, 300))
     left = run(shown, mattes, 2)
     np.testing.assert_array_equal(left["image"].data.view(np.uint32), shown[2].data.view(np.uint32))
+    told = {n: replace(m, metadata={NOTES: (f"frame {n}: destroyed",)}) for n, m in mattes.items()}
+    assert "frame 2: destroyed" in run(shown, told, 2)["image"].metadata[NOTES]
     assert "66%" in left["image"].metadata[NOTES][0] and "frame 2" in left["image"].metadata[NOTES][0]
     assert not codes(left).any()
     forced = run(shown, mattes, 2, force=True)
