@@ -15,7 +15,7 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ridges, stretches, tracks, uprights
+from safelight.nodes.damage import ends, ridges, stretches, tracks, uprights
 from safelight.nodes.damage.defects import Defects
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
@@ -97,7 +97,7 @@ class ScratchDetect(Node):
     """
 
     id = "ScratchDetect"
-    version = 2
+    version = 3
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -197,7 +197,8 @@ class ScratchDetect(Node):
             )
             for number, other in enumerate(others)
         ]
-        lines = self._lines(params, centre, others, neighbours[:2], device)
+        moved = [one for one in (_moved(other, device) for other in neighbours[:2]) if one is not None]
+        lines = self._lines(params, centre, others, moved, device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
         found: list[tuple[Line, float]] = []
         taken = np.zeros(centre.planes.shape[1:], bool)
@@ -234,7 +235,15 @@ class ScratchDetect(Node):
                     found.append((part, sure))
                     stretches.take(part, taken)
         # Beside a line of one tone its ghost of the other is no line: both are always sought.
-        return [(line, sure) for line, sure in found if params.tone in ("all", line.tone)]
+        found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
+        if not moved:
+            return [(stretches.drawn(line), sure) for line, sure in found]
+        lacking = centre.planes - np.mean(moved, 0, dtype=np.float32)
+        return [
+            (part, sure)
+            for line, sure in found
+            for part in ends.whole(line, (centre.planes[line.plane], lacking[line.plane]), sigmas[line.plane])
+        ]
 
     def _parts(self, line: Line, plane: Floats) -> list[Line]:
         """Cut a line to the stretches that are judged each by itself."""
@@ -252,19 +261,16 @@ class ScratchDetect(Node):
         params: ScratchDetectParams,
         centre: Prepared,
         others: Sequence[Prepared],
-        nearest: Sequence[Neighbour],
+        moved: Sequence[Floats],
         device: Device,
     ) -> list[Line]:
         """Return the lines of a frame, whatever they are; of two at one place the better."""
         height = centre.planes.shape[1]
         shortest = min(params.length * height, height - 2 * STRIP)
         least = LEAST / params.sensitivity
-        moved = []
-        if len(nearest) == 2:
-            moved = [m for m in (_moved(one, device) for one in nearest) if m is not None]
         found: list[Line] = []
         for index, plane in enumerate(centre.planes):
-            fresh = [plane - other[index] for other in moved]
+            fresh = [plane - other[index] for other in moved] if len(moved) == 2 else []
             rough = [ridges.noise(one) for one in fresh]
             if len(fresh) == 2:
                 # What either neighbour lacks may be a scratch of the other one.

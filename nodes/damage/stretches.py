@@ -34,9 +34,13 @@ def loudness(rows: Floats) -> float:
 def present(strength: Floats, level: float) -> npt.NDArray[np.bool_]:
     """Tell which rows of a path show a line (above a share of its mean), by the likeliest runs of being there."""
     mean = loudness(strength)
-    count = -(-len(strength) // GROUP)
-    rows = np.append(strength, np.zeros(count * GROUP - len(strength), np.float32))
-    gain = (mean * (rows - level * mean)).reshape(count, GROUP).sum(1).tolist()
+    return likeliest(mean * (strength - level * mean))
+
+
+def likeliest(gains: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which rows show a line, by the likeliest runs of being there, from each row's log likelihood."""
+    count = -(-len(gains) // GROUP)
+    gain = np.append(gains, np.zeros(count * GROUP - len(gains), np.float32)).reshape(count, GROUP).sum(1).tolist()
     there, gone = gain[0], 0.0
     came, went = [False] * count, [False] * count
     for i in range(1, count):
@@ -48,7 +52,7 @@ def present(strength: Floats, level: float) -> npt.NDArray[np.bool_]:
         states[i] = state
         if came[i] if state else went[i]:
             state = not state
-    return states.repeat(GROUP)[: len(strength)]
+    return states.repeat(GROUP)[: len(gains)]
 
 
 def cut(line: Line, rows: Floats, level: float) -> list[Line]:
@@ -94,15 +98,20 @@ def take(line: Line, taken: Any) -> None:
         taken[line.y, np.clip(columns + off, 0, taken.shape[1] - 1)] = True
 
 
-def draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
-    """Lay a line into a matte where it is there."""
+def drawn(line: Line) -> Line:
+    """Return a line where it is there."""
     there = np.zeros(int(line.y.max(initial=0)) + 1, bool)
     for part in cut(line, line.strength, SHOWN) if len(line.y) else ():
         there[part.y] = True
     there = there[line.y]
+    return replace(line, y=line.y[there], x=line.x[there], strength=line.strength[there])
+
+
+def draw(matte: Floats, line: Line, confidence: float, grow: int) -> None:
+    """Lay a line into a matte."""
     left = np.floor(line.x).astype(np.int64) - line.width // 2 - grow
     for off in range(line.width + 2 * grow):
         columns = left + off
-        inside = there & (columns >= 0) & (columns < matte.shape[1])
+        inside = (columns >= 0) & (columns < matte.shape[1])
         rows = line.y[inside]
         matte[rows, columns[inside]] = np.maximum(matte[rows, columns[inside]], np.float32(confidence))

@@ -98,6 +98,22 @@ def strength(around: Floats, sigma: Floats, tone: Tone, width: int, shift: int =
     return np.asarray(strengths(around, sigma, tone, width, range(shift, shift + 1))[0])
 
 
+def _placed(around: Floats, here: Floats, tone: Tone, width: int, x: Floats) -> Floats:
+    """Return columns moved to where a profile has the line."""
+    # The path wavers by a pixel in noise: each row takes the offset that its surroundings agree on.
+    offsets = strengths(around, here, tone, width, range(-2, 3))
+    smooth = ndimage.gaussian_filter1d(offsets, 1.5 * STRIP, axis=1, mode="nearest")
+    smooth += np.array([-0.06, -0.02, 0, -0.02, -0.06])[:, None]
+    return np.asarray(x + (smooth.argmax(0) - 2).astype(np.float32), np.float32)
+
+
+def placed(line: Line, y: npt.NDArray[np.int64], x: Floats, plane: Floats, sigma: Floats) -> Floats:
+    """Return the exact columns of a rough path that a line takes."""
+    here = sigma[y, np.clip(np.floor(x).astype(np.int64), 0, plane.shape[1] - 1)]
+    around = profile(plane, y, x, line.width // 2 + GAP + FLANK + 4)
+    return _placed(around, here, line.tone, line.width, x)
+
+
 def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int, widest: int) -> Line:
     """Find a line's exact place, row by row, and its width."""
     h, w = plane.shape
@@ -111,11 +127,7 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
     for width in range(1, widest + 1):
         wide[width] = float(strengths(around, here, tone, width, range(-1, 2)).mean(1).max())
     width = max(wide, key=lambda k: (wide[k], -k))
-    # The path wavers by a pixel in noise: each row takes the offset that its surroundings agree on.
-    offsets = strengths(around, here, tone, width, range(-2, 3))
-    smooth = ndimage.gaussian_filter1d(offsets, 1.5 * STRIP, axis=1, mode="nearest")
-    smooth += np.array([-0.06, -0.02, 0, -0.02, -0.06])[:, None]
-    x = x + (smooth.argmax(0) - 2).astype(np.float32)
+    x = _placed(around, here, tone, width, x)
     around = profile(plane, y, x, reach)
     rows = strength(around, here, tone, width)
     left = middle - width // 2
