@@ -334,6 +334,8 @@ def judged(
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
     needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
     settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
+    # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
+    settled = settled and (seen.passed < PASSED or seen.held >= HELD)
     uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
@@ -374,6 +376,8 @@ AGAIN = 0.7
 """Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08
 """Share of a line's length where the scene must move behind it to tell."""
+HELD = 0.2
+"""Share of a line that must stay where the scene moves, if it is to count where the scene does not."""
 CALM, ASTRAY = 1.6, 3.0
 """Sigmas that the scene may be unlike itself: below the first motion is understood well; above the second a line that
 comes and goes says nothing."""
