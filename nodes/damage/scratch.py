@@ -372,7 +372,7 @@ FOLLOWS = 0.95
 """Where the scene moves less of a scratch than this goes with it, as a share of what stays."""
 VISIBLE = 0.07
 """Stops: what differs less from its sides is hard to see."""
-AGAIN = 0.7
+AGAIN = 0.9
 """Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
 PASSED = 0.08
 """Share of a line's length where the scene must move behind it to tell."""
