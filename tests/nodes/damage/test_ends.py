@@ -63,7 +63,7 @@ def test_nothing_is_added_where_the_line_ends() -> None:
     present = np.zeros(HIGH, bool)
     present[160:280] = True
     for seed in range(5):
-        found = rows_of([p for p in ends.whole(line_of(168, 272), (picture(present, seed=seed),) * 2, SIGMA)])
+        found = rows_of(ends.whole(line_of(168, 272), (picture(present, seed=seed),) * 2, SIGMA))
         assert (found & ~present).sum() <= 16 and (found & present).sum() > 100
 
 

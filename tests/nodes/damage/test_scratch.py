@@ -20,7 +20,9 @@ from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.damage.damage import Damage, DamageParams
 from safelight.nodes.damage.defects import Defect, Defects
-from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams
+from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams, judged
+from safelight.nodes.damage.tracks import Track
+from safelight.nodes.damage.uprights import Line, Verdict
 
 Frames = Sequence[np.ndarray]
 HIGH, WIDE = 240, 320
@@ -126,6 +128,18 @@ def test_what_stands_in_a_still_scene_is_kept() -> None:
     assert not detect(frames).any()
     # Alone, without frames around, height is all there is to tell.
     assert not detect(frames, radius=0).any()
+
+
+def test_what_goes_where_the_scene_moves_is_none_of_a_still_scene() -> None:
+    rows = np.arange(120)
+    track = Track(0, np.zeros(15, np.int64), np.zeros(15, np.int64), np.full(15, 3, np.float32))
+    line = Line(track, rows, np.full(120, 50, np.float32), "dark", 0, 1, np.ones(120, np.float32), 0.6)
+    # It flickers, and it stays for the most part, as the scene does there.
+    still = Verdict(0.79, 0.9, 0.6, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 2.2, 0.8, 0.0, 1.1)
+    params = ScratchDetectParams()
+    assert judged(params, line, still, 0.5, 0.5)[0] > 0
+    assert judged(params, line, replace(still, passed=0.4, held=0.5), 0.5, 0.5)[0] > 0
+    assert judged(params, line, replace(still, passed=0.4, held=0.0), 0.5, 0.5)[0] == 0
 
 
 def test_edges_and_noise_are_no_lines() -> None:
