@@ -28,7 +28,7 @@ FAINT, CLEAR = 0.5, 0.9
 """Stops that a shape differs from its surroundings at its edge, and along its middle."""
 ROUGH, ROUGHER = 3.0, 5.0
 """The same in multiples of what thin things come to around it."""
-ACROSS = 1.0
+ACROSS = 0.7
 """Pixels that the scene must go across a shape to be told from it."""
 SLIDES = 0.35
 """Share of its way that the scene must go across: what slides along itself says nothing (sine of 20 degrees)."""
