@@ -30,7 +30,7 @@ SMALLEST = 8
 PROVEN, GONE = 0.4, 0.25
 """Share of a shape that must be proven, and that may go with the scene."""
 OUTLINE = 1
-"""Pixels from the standing shape to the frame's own outline: a hair's free end trembles."""
+"""Pixels from the standing shape to the outline in the frame: a hair's free end trembles."""
 SOFT, EDGE = 0.15, 0.4
 """Stops from which a pixel is of the shape, or twice the noise, or this share of the shape's strength."""
 
