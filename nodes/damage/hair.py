@@ -208,8 +208,7 @@ def mark(matte: Floats, params: HairDetectParams, own: Floats, noise: float, fou
         reach = OUTLINE + params.grow + 1
         box = tuple(slice(max(0, p.start - reach), p.stop + reach) for p in boxes[i])
         shape = labels[box] == i + 1
-        # A shape that the edge cuts is not narrower for it.
-        if 2 * ndimage.distance_transform_cdt(np.pad(shape, 1, "edge"), "chessboard").max() - 1 > params.width:
+        if 2 * ndimage.distance_transform_cdt(np.pad(shape, 1), "chessboard").max() - 1 > params.width:
             continue
         gone = found.scene[box] & ndimage.binary_dilation(shape, EIGHT, 2)
         if gone.sum() > GONE * area[i]:

@@ -94,8 +94,8 @@ def trusted(luma: Floats, shapes: Mask, noise: float, side: int) -> Mask:
         padded = np.pad(plane, ((0, rows * side - h), (0, columns * side - w)), mode="edge")
         return padded.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
 
-    detail = blocks(ndimage.gaussian_filter(luma, 1.5, mode="nearest")).std(2)  # type: ignore[attr-defined]
-    return np.asarray((detail > noise) & (blocks(shapes).mean(2) < EMPTY))  # type: ignore[attr-defined]
+    detail = blocks(ndimage.gaussian_filter(luma, 1.5, mode="nearest")).std(2)
+    return np.asarray((detail > noise) & (blocks(shapes).mean(2) < EMPTY))
 
 
 def around(motion: Floats, good: Mask) -> Floats:
