@@ -90,11 +90,11 @@ class HairDetect(Node):
     In each frame what is narrower than `width` is taken from its surroundings, in stops of luma. What is at one place
     of the frame, give or take a pixel, in three quarters of the frames looked at, and reaches to the margin, is a
     candidate. Block motion around it tells how far the scene went in each of the frames. A pixel of a candidate is
-    proven where the scene went across it, by more than its width, and it is not found again where the scene went; a
-    kerb that slides along itself never is. Shapes proven for 40 % of their pixels are marked, in the outline that they
-    have in the frame. Where the scene does not move nothing can be told: nothing is marked, and the metadata
-    (`safelight:notes`) says so. Frames beyond a cut are never looked at. Pixels that are not finite are never in the
-    matte.
+    proven where the scene went across it, what is around it is found where the scene went, and the candidate is found
+    in its place instead; a kerb that slides along itself never is. Shapes proven for 40 % of their pixels are marked,
+    in the outline that they have in the frame. Where the scene does not move nothing can be told: nothing is marked,
+    and the metadata (`safelight:notes`) says so; a larger `radius` helps where it moves slowly. Frames beyond a cut are
+    never looked at. Pixels that are not finite are never in the matte.
 
     References: Serra 1982 (top-hat transform); Bigün and Granlund 1987 (structure tensor); Newson et al. 2013 (the
     scene's motion tells defects that stay from the scene).

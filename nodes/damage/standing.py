@@ -169,11 +169,12 @@ def standing(
         dx, dy = around(motion, good).repeat(side, 1).repeat(side, 2)[:, :h, :w]
         there = (y + dy, x + dx)
         inside = (there[0] >= 0) & (there[0] <= h - 1) & (there[1] >= 0) & (there[1] <= w - 1)
-        across = (np.abs(dx * nx + dy * ny) >= np.maximum(ACROSS, SLIDES * np.hypot(dx, dy))) & inside
+        across = np.abs(dx * nx + dy * ny) >= np.maximum(ACROSS, SLIDES * np.hypot(dx, dy))
         asked += across
         moved = ndimage.map_coordinates(other, there, order=1, mode="nearest")
         for i, one in enumerate((other, moved)):
-            off = np.abs(own - one)
+            # What came from beyond the frame's edge was nothing there.
+            off = np.abs(own - (one if i == 0 else np.where(inside, one, 0)))
             shape[i] += np.where(across & rim, off, 0)
             ring[i] += np.where(inside & clear, off, 0)
     shape = np.stack([ndimage.uniform_filter(one, NEAR, mode="constant") for one in shape])
