@@ -25,7 +25,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from safelight.graph.errors import GraphError, did_you_mean
-from safelight.graph.image import Image, colour_planes
+from safelight.graph.image import Clip, Image, colour_planes
 
 FORMAT = 1
 Kind = Literal["dust", "dirt", "hair", "scratch", "blotch", "splice"]
@@ -351,6 +351,23 @@ class _Reader:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+
+
+def outside(path: Path | None, clip: Clip) -> list[str]:
+    """Read a node's list, if it has one, and return what to warn of: frames that the clip does not have.
+
+    Raises GraphError where the list is broken.
+    """
+    frames = sorted({d.frame for d in Defects.load(path).defects if d.frame not in clip}) if path is not None else []
+    if not frames:
+        return []
+    few = ", ".join(map(str, frames[:5])) + (f" and {len(frames) - 5} more" if len(frames) > 5 else "")
+    return [f"the list of defects speaks of frames that the clip does not have: {few}"]
+
+
+def decided(path: Path | None, frame: int | None) -> str:
+    """Return what a node's list decides on a frame, for the node's fingerprint; "" without a list or a frame."""
+    return "" if path is None or frame is None else Defects.load(path).decided(frame)
 
 
 def merged(lists: Iterable[Sequence[Defect]]) -> tuple[Defect, ...]:

@@ -15,7 +15,7 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import judge, still
-from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.departure import Departure, Frame, chosen, measure, prepare
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
@@ -130,19 +130,14 @@ class DirtDetect(Node):
                 remedy="Exchange them.",
             )
         warnings = []
-        if params.defects is not None:
-            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
-            if outside:
-                warnings.append(f"the list of defects speaks of frames that the clip does not have: {_few(outside)}")
+        warnings += outside(params.defects, clip)
         if len(clip.frames) == 1 and len(colour_planes(clip.channels)) < 3 and infrared is None:
             warnings.append("a single frame of one channel shows no dirt that could be told from the picture")
         return warnings
 
     def fingerprint(self, params: DirtDetectParams, frame: int | None, settings: Settings) -> str:
         """What the list of defects decides on the frame."""
-        if params.defects is None or frame is None:
-            return ""
-        return Defects.load(params.defects).decided(frame)
+        return decided(params.defects, frame)
 
     def needs(self, params: DirtDetectParams, request: Request) -> Mapping[str, Sequence[Request]]:
         """Ask for the frames around, and for the infrared scan of this one."""
@@ -258,8 +253,3 @@ class DirtDetect(Node):
         middle = noise.sigma[:, noise.sigma.shape[1] // 2]
         note = "sigma at the middle level: " + ", ".join(f"{value:.4g}" for value in middle) + " stops"
         return {"note": note if frames else "", "frames": frames, "noise": noise.as_data()}
-
-
-def _few(frames: Sequence[int]) -> str:
-    shown = ", ".join(map(str, frames[:5]))
-    return shown if len(frames) <= 5 else f"{shown} and {len(frames) - 5} more"

@@ -13,7 +13,7 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage.areas import KINDS, Found, Rules, judge
-from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.unmatched import Small, small
 from safelight.nodes.grain.picture import require_picture
 
@@ -96,17 +96,11 @@ class FrameDetect(Node):
         warnings = []
         if len(clip.frames) < 3:
             warnings.append("a clip of one or two frames: no frame can be told from those around it")
-        if params.defects is not None:
-            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
-            if outside:
-                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
-        return warnings
+        return warnings + outside(params.defects, clip)
 
     def fingerprint(self, params: FrameDetectParams, frame: int | None, settings: Settings) -> str:
         """What the list of defects decides on the frame."""
-        if params.defects is None or frame is None:
-            return ""
-        return Defects.load(params.defects).decided(frame)
+        return decided(params.defects, frame)
 
     def prepare(self, params: FrameDetectParams, port: str, image: Image, device: Device) -> Small | None:
         """Make one frame small."""

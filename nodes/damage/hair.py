@@ -17,7 +17,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import ridges, uprights
 from safelight.nodes.damage.blobs import EIGHT
-from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.ridges import Floats
 from safelight.nodes.damage.standing import SEARCH_SCALE, Standing, high_pass, standing, vectors
 from safelight.nodes.grain.picture import require_picture
@@ -119,17 +119,11 @@ class HairDetect(Node):
         warnings = []
         if len(clip.frames) < 5:
             warnings.append("fewer than five frames: little tells what is in the gate from the scene")
-        if params.defects is not None:
-            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
-            if outside:
-                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
-        return warnings
+        return warnings + outside(params.defects, clip)
 
     def fingerprint(self, params: HairDetectParams, frame: int | None, settings: Settings) -> str:
         """What the list of defects decides on the frame."""
-        if params.defects is None or frame is None:
-            return ""
-        return Defects.load(params.defects).decided(frame)
+        return decided(params.defects, frame)
 
     def reach(self, params: HairDetectParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after."""

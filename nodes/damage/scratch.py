@@ -16,7 +16,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.damage import ends, ridges, stretches, tracks, uprights
-from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
 from safelight.nodes.grain.picture import require_picture
@@ -117,17 +117,11 @@ class ScratchDetect(Node):
         warnings = []
         if len(clip.frames) == 1 and params.radius:
             warnings.append("a single frame: nothing tells scratches from the scene's uprights but their length")
-        if params.defects is not None:
-            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in clip})
-            if outside:
-                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
-        return warnings
+        return warnings + outside(params.defects, clip)
 
     def fingerprint(self, params: ScratchDetectParams, frame: int | None, settings: Settings) -> str:
         """What the list of defects decides on the frame."""
-        if params.defects is None or frame is None:
-            return ""
-        return Defects.load(params.defects).decided(frame)
+        return decided(params.defects, frame)
 
     def reach(self, params: ScratchDetectParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after."""

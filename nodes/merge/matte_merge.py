@@ -12,7 +12,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.nodes.damage.defects import Defects
+from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.grain.taking import coverage
 
 PORTS = ("a", "b", "c", "d")
@@ -68,18 +68,11 @@ class MatteMerge(Node):
                     where=f"input '{port}'",
                     remedy="Bring all mattes to one size.",
                 )
-        warnings = []
-        if params.defects is not None:
-            outside = sorted({d.frame for d in Defects.load(params.defects).defects if d.frame not in first})
-            if outside:
-                warnings.append(f"the list of defects speaks of frames that the clip does not have, {outside[0]} first")
-        return warnings
+        return outside(params.defects, first)
 
     def fingerprint(self, params: MatteMergeParams, frame: int | None, settings: Settings) -> str:
         """What the list of defects decides on the frame."""
-        if params.defects is None or frame is None:
-            return ""
-        return Defects.load(params.defects).decided(frame)
+        return decided(params.defects, frame)
 
     def needs(self, params: MatteMergeParams, request: Request) -> Mapping[str, list[Request]]:
         """Ask every matte for the region."""

@@ -228,7 +228,7 @@ def test_the_list_is_obeyed(scene: np.ndarray, tmp_path: Path) -> None:
     node, params = FrameDetect(), FrameDetectParams(defects=path)
     assert node.fingerprint(params, 2, Settings()) and not node.fingerprint(params, 1, Settings())
     clip = Clip(0, 2, at, at)
-    assert "frames that the clip does not have, 3" in next(iter(node.check(params, {"input": clip}, Settings())))
+    assert "frames that the clip does not have: 3" in next(iter(node.check(params, {"input": clip}, Settings())))
     path.write_text("{}")
     with pytest.raises(GraphError, match=r"list\.json.*no list of defects"):
         node.check(params, {"input": clip}, Settings())

@@ -82,7 +82,7 @@ def test_one_list_for_all(tmp_path: Path) -> None:
     node = MatteMerge()
     assert node.fingerprint(params, 5, Settings()) and not node.fingerprint(params, 4, Settings())
     clip = Clip(1, 4, WINDOW, WINDOW, channels=("A",))
-    assert "does not have, 5" in next(iter(node.check(params, {"a": clip, "b": clip}, Settings())))
+    assert "does not have: 5" in next(iter(node.check(params, {"a": clip, "b": clip}, Settings())))
     path.write_text('{"safelight_defects": 1, "defects": [\n{"id": 1, "frame": 2}]}')
     with pytest.raises(GraphError, match=r"line 2.*no 'box'"):
         node.check(params, {"a": clip, "b": clip}, Settings())
