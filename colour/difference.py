@@ -1,4 +1,4 @@
-"""How different two colours look: CIE Lab, ΔE2000 (CIEDE2000), ΔE ITP, and light as evenly as it is seen (PQ, PU21).
+"""How different two colours look: CIE Lab, ΔE2000 (CIEDE2000), ΔE ITP, and light as evenly as it is seen (PU21).
 
 Everything here takes and gives float64 arrays whose first axis is the three components: (3,), (3, n), (3, h, w).
 Light comes as CIE 1931 XYZ relative to D65, as `ColourConfig.to_xyz` makes it from any space of the config.
@@ -12,18 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
-
-D65 = np.array([0.3127 / 0.3290, 1.0, (1 - 0.3127 - 0.3290) / 0.3290])
-"""XYZ of the white of sRGB, BT.709 and BT.2020 (chromaticity 0.3127, 0.3290), Y = 1."""
-
-# Rec. ITU-R BT.2020 primaries and D65 white to XYZ, by their chromaticities (SMPTE RP 177).
-_PRIMARIES = np.array([[0.708, 0.170, 0.131], [0.292, 0.797, 0.046], [0.0, 0.033, 0.823]])
-_TO_XYZ = _PRIMARIES * np.linalg.solve(_PRIMARIES, D65)
-_FROM_XYZ = np.linalg.inv(_TO_XYZ)
-# Rec. ITU-R BT.2100-2, table 7.
-_TO_LMS = np.array([[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]) / 4096
-_TO_ICTCP = np.array([[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]) / 4096
+from safelight.colour.ictcp import ictcp
+from safelight.colour.primaries import D65, Values
 
 # Mantiuk and Azimi 2021, "banding and glare", the encoding the authors recommend.
 _PU21 = (0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142)
@@ -97,16 +87,6 @@ def _delta_e_2000(first: Values, second: Values) -> Values:
     return np.asarray(np.sqrt(np.maximum(square, 0.0)), np.float64)
 
 
-def pq(light: npt.ArrayLike) -> Values:
-    """Return the PQ signal (0 to 1) of light in cd/m²; negative light counts as none.
-
-    Source: SMPTE ST 2084, Rec. ITU-R BT.2100-2 table 4 (inverse EOTF).
-    """
-    y = np.maximum(np.asarray(light, np.float64), 0.0) / 10000
-    power = y ** (2610 / 16384)
-    return np.asarray(((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32), np.float64)
-
-
 def pu21(light: npt.ArrayLike) -> Values:
     """Return light in cd/m² on a scale that is even to the eye: 0 at 0.005 cd/m², 256 near 100, 595 at 10,000.
 
@@ -118,21 +98,6 @@ def pu21(light: npt.ArrayLike) -> Values:
     p = _PU21
     power = np.clip(np.asarray(light, np.float64), 0.005, 10000.0) ** p[3]
     return np.asarray(np.maximum(p[6] * (((p[0] + p[1] * power) / (1 + p[2] * power)) ** p[4] - p[5]), 0.0), np.float64)
-
-
-def ictcp(xyz: npt.ArrayLike) -> Values:
-    """Return I, Ct, Cp of absolute light.
-
-    Parameters
-    ----------
-    xyz:
-        (3, …) CIE XYZ in cd/m², D65.
-
-    Source: Rec. ITU-R BT.2100-2, table 7 (PQ).
-    """
-    values = np.asarray(xyz, np.float64)
-    lms = np.tensordot(_TO_LMS @ _FROM_XYZ, values, axes=1)
-    return np.asarray(np.tensordot(_TO_ICTCP, pq(lms), axes=1), np.float64)
 
 
 def delta_e_itp(first: npt.ArrayLike, second: npt.ArrayLike) -> Values:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from safelight.colour.config import config_for
-from safelight.colour.difference import D65, delta_e_2000, delta_e_itp, ictcp, lab, pq, pu21
+from safelight.colour.difference import delta_e_2000, delta_e_itp, lab, pu21
+from safelight.colour.ictcp import ictcp
+from safelight.colour.primaries import D65
+from safelight.colour.transfer import pq
 from safelight.graph.device import Device
 from safelight.graph.node import Settings
 
