@@ -15,7 +15,7 @@ CHROMATICITIES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[
     "p3d65": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     "rec2020": ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
 }
-"""Chromaticity x, y of red, green, blue; the white is D65. Rec. ITU-R BT.709-6, SMPTE RP 431-2, Rec. ITU-R BT.2020-2."""
+"""Chromaticity x, y of red, green, blue; the white is D65. Rec. ITU-R BT.709-6, SMPTE RP 431-2, Rec. BT.2020-2."""
 
 
 def to_xyz(primaries: str) -> Values:

@@ -36,7 +36,7 @@ def pq(light: npt.ArrayLike) -> Values:
 def pq_light(signal: npt.ArrayLike) -> Values:
     """Return the light in cd/m² of a PQ signal: the inverse of `pq`.
 
-    A signal at or below PQ's own black is no light; above about 1.99 (where the formula has its pole) light is infinite.
+    A signal at or below PQ's own black is no light; from about 1.99 on, the formula's pole, light is infinite.
 
     Source: SMPTE ST 2084, Rec. ITU-R BT.2100-2 table 4 (EOTF).
     """
@@ -82,7 +82,7 @@ def hlg_light(signal: npt.ArrayLike, peak: float = 1000.0) -> Values:
     """
     scene = hlg_scene(signal)
     luminance = np.tensordot(HLG_LUMA, scene, axes=1)
-    gain = np.where(luminance > 0, np.maximum(luminance, 1e-12) ** (hlg_gamma(peak) - 1), 0.0)
+    gain = np.where(luminance > 0, np.maximum(luminance, 1e-30) ** (hlg_gamma(peak) - 1), 0.0)
     return np.asarray(peak * gain * scene)
 
 
@@ -91,5 +91,5 @@ def hlg_signal(light: npt.ArrayLike, peak: float = 1000.0) -> Values:
     display = np.maximum(np.asarray(light, np.float64), 0.0) / peak
     luminance = np.tensordot(HLG_LUMA, display, axes=1)
     gamma = hlg_gamma(peak)
-    gain = np.where(luminance > 0, np.maximum(luminance, 1e-12) ** ((1 - gamma) / gamma), 0.0)
+    gain = np.where(luminance > 0, np.maximum(luminance, 1e-30) ** ((1 - gamma) / gamma), 0.0)
     return hlg(gain * display)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import colour as oracle  # colour-science
 import numpy as np
 import PyOpenColorIO as OCIO
 import pytest
 
+import colour as oracle  # colour-science
 from safelight.colour.ictcp import ictcp, ictcp_light
 from safelight.colour.primaries import CHROMATICITIES, D65, from_xyz, to_xyz
 from safelight.colour.transfer import hlg, hlg_gamma, hlg_light, hlg_scene, hlg_signal, pq, pq_light
