@@ -17,7 +17,8 @@ from safelight.graph.image import colour_planes
 from safelight.graph.node import Settings
 from safelight.graph.region import Region
 from safelight.graph.render import pull
-from safelight.nodes.grain.film_grain import Delivery, Matrix, film_grain, palette
+from safelight.nodes.grain.delivered import Delivery, Matrix
+from safelight.nodes.grain.film_grain import film_grain, palette
 from safelight.nodes.grain.film_grain_table import FOREVER, Segment, save_table
 from safelight.nodes.grain.profile import Profile
 

@@ -12,7 +12,8 @@ from safelight.colour.config import config_for
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.node import Settings
-from safelight.nodes.grain.film_grain import Delivery, Made, film_grain, palette
+from safelight.nodes.grain.delivered import Delivery
+from safelight.nodes.grain.film_grain import Made, film_grain, palette
 from safelight.nodes.grain.profile import Channel, PlateFacts, Point, Profile
 from safelight.nodes.grain.spectrum import pixel_overlaps
 from safelight.nodes.grain.stock import load_stock
