@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+DISPLAY = "safelight:display"
+"""Key of metadata: the display that the numbers are a signal for, see `safelight.colour.display`."""
+
 COLOUR_ATTRIBUTES = frozenset(
-    {"chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
+    {DISPLAY, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
      "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace", "acesImageContainerFlag"}
 )  # fmt: skip
 """Attributes that are true only while nobody changed the pixels' space."""

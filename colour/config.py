@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,6 +181,16 @@ class ColourConfig:
                 src=target, display=here[0], view=here[1], direction=OCIO.TRANSFORM_DIR_INVERSE
             )
         return OCIO.ColorSpaceTransform(src=source, dst=target)
+
+    def assembled(self, key: str, steps: Sequence[OCIO.Transform]) -> Processor:
+        """Return a transform made of steps rather than of two names, kept under `key` for the next time."""
+        with self._lock:
+            known = "assembled", key
+            if known not in self._processors:
+                group = OCIO.GroupTransform(list(steps))
+                built = self.config.getProcessor(self.context, group, OCIO.TRANSFORM_DIR_FORWARD)
+                self._processors[known] = Processor(built)
+            return self._processors[known]
 
     def _view(self, name: str) -> tuple[str, str] | None:
         return None if self.config.getColorSpace(name) else self._views.get(name.casefold())
