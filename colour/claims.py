@@ -8,8 +8,11 @@ from typing import Any
 DISPLAY = "safelight:display"
 """Key of metadata: the display that the numbers are a signal for, see `safelight.colour.display`."""
 
+HELD = "safelight:held"
+"""Key of a frame's metadata: how much light was held to that display's volume, pixels and cd/m²."""
+
 COLOUR_ATTRIBUTES = frozenset(
-    {DISPLAY, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
+    {DISPLAY, HELD, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
      "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace", "acesImageContainerFlag"}
 )  # fmt: skip
 """Attributes that are true only while nobody changed the pixels' space."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from safelight.colour import delivery
-from safelight.colour.claims import DISPLAY, without_colour
+from safelight.colour.claims import DISPLAY, HELD, without_colour
 from safelight.colour.config import ColourConfig, config_for
 from safelight.colour.display import (
     CONTAINERS,
@@ -26,9 +26,6 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import COLOUR_CHANNELS, NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Request, Settings
 from safelight.graph.params import Params, param
-
-HELD = "safelight:held"
-"""Key of a frame's metadata: how much was held to the display's volume, pixels and cd/m²."""
 
 
 class DeliverParams(Params):

@@ -8,7 +8,7 @@ import numpy as np
 import PyOpenColorIO as OCIO
 import pytest
 
-from safelight.colour.claims import DISPLAY
+from safelight.colour.claims import DISPLAY, HELD
 from safelight.colour.config import config_for
 from safelight.colour.display import display_of
 from safelight.colour.primaries import from_xyz, to_xyz
@@ -19,7 +19,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
-from safelight.nodes.colour.deliver import HELD, Deliver, DeliverParams
+from safelight.nodes.colour.deliver import Deliver, DeliverParams
 from tests.colour.configs import write_config
 
 NODE = Deliver()
