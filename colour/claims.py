@@ -12,8 +12,9 @@ HELD = "safelight:held"
 """Key of a frame's metadata: how much light was held to that display's volume, pixels and cd/m²."""
 
 COLOUR_ATTRIBUTES = frozenset(
-    {DISPLAY, HELD, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
-     "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace", "acesImageContainerFlag"}
+    {DISPLAY, HELD, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma",
+     "ICCProfile", "CICP", "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace",
+     "acesImageContainerFlag"}
 )  # fmt: skip
 """Attributes that are true only while nobody changed the pixels' space."""
 

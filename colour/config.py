@@ -152,7 +152,7 @@ class ColourConfig:
         if self._view(name) is None:
             return name
         display, view = self._views[name.casefold()]
-        return self.config.getDisplayViewColorSpaceName(display, view).replace(DISPLAY_NAME, display)
+        return str(self.config.getDisplayViewColorSpaceName(display, view)).replace(DISPLAY_NAME, display)
 
     # --- pixels --------------------------------------------------------------------------------------------------
 

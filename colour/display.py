@@ -146,6 +146,19 @@ def display_named(interop: str) -> Display | None:
     return None
 
 
+def display_tagged(code_points: Any) -> Display | None:
+    """Return the HDR display that H.273 primaries and transfer name; None where they name none.
+
+    >>> display_tagged((9, 16, 9, 0)).interop
+    'pq_rec2020_display'
+    """
+    encoding = {16: "pq", 18: "hlg"}.get(code_points[1])
+    if encoding is None:
+        return None
+    primaries = {number: name for name, number in _PRIMARIES.items()}.get(code_points[0], "")
+    return Display(encoding, primaries) if primaries in CONTAINERS[encoding] else None
+
+
 def contains(container: str, limit: str) -> bool:
     """Tell whether one set of primaries can show all colours of another.
 

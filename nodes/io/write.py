@@ -52,7 +52,8 @@ class WriteParams(Params):
     quality: int = param(95, "Quality of JPEG files.", unit="%", ge=1, le=100)
     channels: str = param("", "Channels to write, separated by commas; by default all that the format holds.")
     codec: Literal["auto", "prores_ks", "ffv1", "libx264", "libx265", "libsvtav1", "mjpeg"] = param(
-        "auto", "Encoder of movies; 'auto' takes prores_ks (mov), libx264 (mp4; libx265 for HDR), ffv1 (mkv), mjpeg (avi). "
+        "auto",
+        "Encoder of movies; 'auto' takes prores_ks (mov), libx264 (mp4; libx265 for HDR), ffv1 (mkv), mjpeg (avi). "
         "libsvtav1 is AV1.",
     )
     pixel_format: str = param("auto", "Pixel format of movies, by FFmpeg's name (yuv422p10le, gbrp10le).")
@@ -70,7 +71,8 @@ class WriteParams(Params):
         "scenes are the shots between the document's cuts.",
     )
     mastering_primaries: Literal["auto", "rec709", "p3d65", "rec2020"] = param(
-        "auto", "Primaries of the mastering display (ST 2086) of a PQ signal; 'auto' takes the gamut of Deliver's limit."
+        "auto",
+        "Primaries of the mastering display (ST 2086) of a PQ signal; 'auto' takes the gamut of Deliver's limit.",
     )
     mastering_max: float = param(
         0.0, "Brightest light of the mastering display; 0 takes Deliver's peak.", unit="cd/m²", ge=0, le=10000

@@ -134,7 +134,8 @@ def _codes(values: Array, kind: str) -> npt.NDArray[np.uint16]:
     """Return code values; of halfs, their bits, which have the order of their values."""
     if kind == "half":
         held = np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-        return np.asarray(held, np.float16).view(np.uint16)
+        halves: npt.NDArray[np.uint16] = np.asarray(held, np.float16).view(np.uint16)
+        return halves
     most = np.float32(2 ** BITS[kind] - 1)
     held = np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
     return np.floor(held * most + np.float32(0.5)).astype(np.uint16)
@@ -207,12 +208,16 @@ class ContentLight:
 
         They are upper bounds (Rec. ITU-T H.265, D.3.35), and 0 says "unknown".
         """
-        # Light beyond a whole number by less than this is rounding in the last bits.
-        return tuple(min(65535, max(1, math.ceil(round(value, 6)))) for value in (self.max_cll, self.max_fall))  # type: ignore[return-value]
+        return _whole(self.max_cll), _whole(self.max_fall)
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data."""
         return asdict(self)
+
+
+def _whole(light: float) -> int:
+    # What is over a whole number by less than a millionth is rounding in the last bits.
+    return min(65535, max(1, math.ceil(round(light, 6))))
 
 
 def summary(frames: Iterable[FrameLight]) -> ContentLight | None:
@@ -222,16 +227,13 @@ def summary(frames: Iterable[FrameLight]) -> ContentLight | None:
     top and bottom, or columns left and right, are borders where no frame has any light in them at all, they span the
     whole picture, and both sides are of one size within two. A frame of another size than the first counts whole.
     """
-    most, means, sizes, borders = 0.0, [], set(), None
-    for frame in frames:
-        most = max(most, frame.most)
-        means.append(frame.mean)
-        sizes.add(frame.size)
-        borders = frame.borders if borders is None else tuple(map(min, borders, frame.borders))
-    if borders is None:
+    every = list(frames)
+    if not every:
         return None
-    width, height = next(iter(sizes))
-    top, bottom, left, right = borders
+    most = max(frame.most for frame in every)
+    sizes = {frame.size for frame in every}
+    width, height = every[0].size
+    top, bottom, left, right = (min(frame.borders[side] for frame in every) for side in range(4))
     active = (0, 0, width, height)
     if len(sizes) == 1 and most > 0:
         if left == right == 0 and min(top, bottom) > 0 and abs(top - bottom) <= _CENTRED:
@@ -239,4 +241,4 @@ def summary(frames: Iterable[FrameLight]) -> ContentLight | None:
         elif top == bottom == 0 and min(left, right) > 0 and abs(left - right) <= _CENTRED:
             active = (left, 0, width - right, height)
     area = (active[2] - active[0]) * (active[3] - active[1])
-    return ContentLight(most, max(means) * (width * height) / area, active)
+    return ContentLight(most, max(frame.mean for frame in every) * (width * height) / area, active)

@@ -25,7 +25,14 @@ from safelight.nodes.io.files.ycbcr import from_rgb
 
 CODECS = {".mov": "prores_ks", ".mp4": "libx264", ".m4v": "libx264", ".mkv": "ffv1", ".avi": "mjpeg"}
 """What each extension gets when nobody says."""
-_HDR_CODECS = {".mp4": "libx265", ".m4v": "libx265"}
+_HDR_CODECS = {".mp4": "libx265"}
+# What FFmpeg's writers of these containers take.
+_FITS = {
+    ".mov": ("prores_ks", "libx264", "libx265", "libsvtav1", "mjpeg"),
+    ".mp4": ("libx264", "libx265", "libsvtav1", "ffv1", "mjpeg"),
+    ".m4v": ("libx264",),
+    ".avi": ("mjpeg", "ffv1", "libx264"),
+}
 _IN_BAND = {"libx265": with_sei, "libsvtav1": with_obus}
 """Codecs whose streams say themselves how bright they are."""
 _INSERTS = {"libx265": sei, "libsvtav1": obus}
@@ -87,6 +94,12 @@ def movie_format(
             f"{suffix} movies with {chosen} cannot say that they are HDR: players would show them wrong",
             file=path,
             remedy="Write .mov, .mp4 or .mkv, with prores_ks, libx265, libsvtav1 or ffv1.",
+        )
+    if chosen not in _FITS.get(suffix, (chosen,)):
+        raise GraphError(
+            f"{suffix} movies do not hold {chosen}",
+            file=path,
+            remedy=f"They hold {_list(_FITS[suffix])}; .mkv holds all.",
         )
     av = pyav(path)
     try:
@@ -181,6 +194,8 @@ class MovieWriter:
             stream = self._container.add_stream(form.codec, rate=fps)
             stream.width, stream.height = size
             stream.pix_fmt = form.layout
+            if form.codec == "libx265" and path.suffix.lower() != ".mkv":
+                stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
             stream.time_base = stream.codec_context.time_base = 1 / fps
             stream.codec_context.sample_aspect_ratio = Fraction(pixel_aspect).limit_denominator(10000)
             stream.codec_context.color_range = _FULL if form.full else _LIMITED
@@ -193,7 +208,7 @@ class MovieWriter:
                     stream.options = {**stream.options, "x265-params": "log-level=error"}
             elif form.codec == "libsvtav1":
                 os.environ.setdefault("SVT_LOG", "1")  # errors alone
-                stream.options = {"crf": str(quality), "preset": "8"}
+                stream.options = {"crf": str(max(1, quality)), "preset": "8"}  # FFmpeg takes 0 for "not set"
             elif form.codec == "prores_ks":
                 stream.options = {"profile": "3", "vendor": "apl0"}
             elif form.codec == "ffv1":

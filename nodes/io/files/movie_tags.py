@@ -113,7 +113,7 @@ def _box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
-# --- Matroska: RFC 9559 ------------------------------------------------------------------------------------------------
+# --- Matroska: RFC 9559 ----------------------------------------------------------------------------------------------
 
 _SEGMENT, _CLUSTER, _TRACKS, _TRACK, _VIDEO, _COLOUR = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
 _NAME, _VOID, _CRC, _MAX_CLL, _MAX_FALL, _MASTERING = 0x536E, 0xEC, 0xBF, 0x55BC, 0x55BD, 0x55D0
