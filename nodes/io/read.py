@@ -39,8 +39,8 @@ class ReadParams(Params):
     colourspace: str = param(
         "auto",
         "Colour space of the numbers in the files: a name, alias or role of the config. 'auto' asks the config's file "
-        "rules, then leaves floating-point files as they are, takes Cineon and log DPX as film log, movies and PNGs that "
-        "are tagged PQ or HLG as that, the rest as sRGB.",
+        "rules, then leaves floating-point files as they are, takes Cineon and log DPX as film log, movies and PNGs "
+        "tagged PQ or HLG as that, the rest as sRGB.",
         kind="colourspace",
     )
     missing: Literal["error", "hold", "black"] = param(
@@ -354,8 +354,8 @@ def _warnings(params: ReadParams, header: Header, config: ColourConfig, space: s
     if header.floating and isinstance(named, str) and named.endswith("_display"):
         space_named = config.config.getColorSpace(named)
         yield (
-            f"the header of {path} says that it holds {named}, a display's signal; the numbers are kept as they are and "
-            f"taken for {config.working}. To undo it, set colourspace to "
+            f"the header of {path} says that it holds {named}, a display's signal; the numbers are kept as they are "
+            f"and taken for {config.working}. To undo it, set colourspace to "
             f"{space_named.getName() if space_named is not None else 'the space it is in'}."
         )
         return

@@ -62,8 +62,8 @@ class WriteParams(Params):
 
     light: Literal["auto", "off", "on"] = param(
         "auto",
-        "Measure the light of each frame as written (MaxCLL, MaxFALL, percentiles) into NAME.light.json beside it, into "
-        "headers and movies: 'auto' for HDR signals, 'on' for any display's.",
+        "Measure the light of each frame as written (MaxCLL, MaxFALL, percentiles) into NAME.light.json beside it, "
+        "into headers and movies: 'auto' for HDR signals, 'on' for any display's.",
     )
     hdr10plus: bool = param(
         False,
@@ -277,6 +277,6 @@ def _warnings(
         yield f"nothing says how many frames a second {params.path.name} has: {USUAL_RATE} are taken"
     if signal.static and signal.mastering is None:
         yield (
-            f"nothing says how bright the display was that {params.path.name} was mastered on: ST 2086 is left out. Set "
-            "mastering_max and mastering_primaries, or use Deliver."
+            f"nothing says how bright the display was that {params.path.name} was mastered on: ST 2086 is left out. "
+            "Set mastering_max and mastering_primaries, or use Deliver."
         )

@@ -132,13 +132,14 @@ def _quantised(values: Array, kind: str) -> Values:
 
 def _codes(values: Array, kind: str) -> npt.NDArray[np.uint16]:
     """Return code values; of halfs, their bits, which have the order of their values."""
+    # fmax takes the number where the other is NaN.
+    held = np.fmin(np.fmax(values, np.float32(0)), np.float32(1))
     if kind == "half":
-        held = np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-        halves: npt.NDArray[np.uint16] = np.asarray(held, np.float16).view(np.uint16)
+        halves: npt.NDArray[np.uint16] = held.astype(np.float16).view(np.uint16)
         return halves
-    most = np.float32(2 ** BITS[kind] - 1)
-    held = np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-    return np.floor(held * most + np.float32(0.5)).astype(np.uint16)
+    held *= np.float32(2 ** BITS[kind] - 1)
+    held += np.float32(0.5)
+    return held.astype(np.uint16)  # whole numbers below: the same as the floor
 
 
 @lru_cache(maxsize=8)
