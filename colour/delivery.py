@@ -145,9 +145,10 @@ def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
     """Hold linear light within a display's volume, keeping hue.
 
     A colour outside the limiting gamut moves towards the grey of its own luminance until no channel is below zero;
-    light without luminance is black. Then light over the peak is dimmed until its largest channel is at the peak: its
-    chromaticity stays. HLG's signal ends earlier where colours are saturated (its system gamma acts on luminance):
-    there light is dimmed until the signal holds it. Pixels inside keep their bits.
+    light without luminance is black. Then light over the peak becomes as bright as cutting each channel at the peak
+    would leave it, so that more light is never shown as less, but of its own hue: it moves towards the grey of that
+    luminance until its largest channel is at the peak. HLG's signal ends earlier where colours are saturated (its
+    system gamma acts on luminance): there light is dimmed until the signal holds it. Pixels inside keep their bits.
 
     Parameters
     ----------
@@ -177,8 +178,15 @@ def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
         rgb[:, below] = xp.maximum(grey + share * (part - grey), 0)
         highest = rgb.max(axis=0)
     above = finite & (highest > peak)
-    gain = xp.ones_like(highest)
-    gain[above] = peak / highest[above]
+    over = above & (highest > peak * np.float32(1 + NEGLIGIBLE))
+    if above.any():
+        part = rgb[:, above]
+        cut = xp.minimum(part, peak)
+        grey = weights[0] * cut[0] + weights[1] * cut[1] + weights[2] * cut[2]
+        part *= grey / (weights[0] * part[0] + weights[1] * part[1] + weights[2] * part[2])
+        room = xp.maximum(part.max(axis=0) - grey, np.float32(1e-6) * peak)
+        part = grey + xp.clip((peak - grey) / room, 0, 1) * (part - grey)
+        rgb[:, above] = xp.clip(part, 0, peak)
     if display.encoding == "hlg":
         gamma = hlg_gamma(display.full)
         luminance = (weights[0] * rgb[0] + weights[1] * rgb[1] + weights[2] * rgb[2]) / peak
@@ -186,9 +194,9 @@ def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
         largest = xp.stack([w[0] * rgb[0] + w[1] * rgb[1] + w[2] * rgb[2] for w in widest]).max(axis=0) / peak
         scene = largest * xp.maximum(luminance, 1e-12) ** np.float32((1 - gamma) / gamma)
         bright = finite & (scene > 1)
-        gain[bright] = xp.minimum(gain[bright], scene[bright] ** np.float32(-gamma))
-    over = int(xp.count_nonzero(gain < np.float32(1 - NEGLIGIBLE)))
-    dimmed = gain < 1
-    if dimmed.any():
-        rgb[:, dimmed] = xp.minimum(rgb[:, dimmed] * gain[dimmed], peak)
+        if bright.any():
+            gain = scene[bright] ** np.float32(-gamma)
+            rgb[:, bright] *= gain
+            over[bright] |= gain < np.float32(1 - NEGLIGIBLE)
+    over = int(xp.count_nonzero(over))
     return rgb, outside, over, brightest

@@ -120,8 +120,8 @@ class Deliver(Node):
     bits. One master is rendered for any display: `--set NODE.peak=600`.
 
     With `plain`, light that the display cannot show is held, hue kept: a colour outside the limit moves towards the
-    grey of its luminance until it is inside, light over the peak is dimmed to it with its chromaticity. How many
-    pixels that was is said of each frame. `aces2` maps all light into the display's volume by itself. Pixels that hold
+    grey of its luminance until it is inside; light over the peak gets the luminance that cutting its channels at the
+    peak would leave, and moves towards that grey until it fits. How many pixels that was is said of each frame. `aces2` maps all light into the display's volume by itself. Pixels that hold
     anything not finite are handed through unchanged, and counted.
 
     The signal says in its metadata which display it is for. Write then needs no colour space, tags the files, and
@@ -207,7 +207,7 @@ def _notes(frame: int, display: Display, held: Mapping[str, float], pixels: int)
     told = []
     if held.get("over"):
         told.append(
-            f"{held['over']} pixels ({held['over'] / pixels:.2%}) over what {display} can show were dimmed to it, the "
+            f"{held['over']} pixels ({held['over'] / pixels:.2%}) over what {display} can show were held to it, the "
             f"brightest channel from {held['brightest']:.0f} cd/m²"
         )
     if held.get("outside"):

@@ -153,11 +153,16 @@ def test_what_a_display_cannot_show_is_held_with_its_hue(encoding: str, limit: s
     assert out.data.min() >= 0 and shown.min() > -1.5 and light.max() <= 1000.01
     raw = np.tensordot(from_xyz(limit), in_xyz(data), 1) * 100
     inside = (raw >= 0).all(axis=0)
-    too_bright = inside & (raw.max(axis=0) > 1000)
-    ratio = shown / np.maximum(raw, 1e-6)
-    spread = (ratio.max(axis=0) - ratio.min(axis=0)) / ratio.max(axis=0)
-    clear = too_bright & (raw.min(axis=0) > 0.02 * raw.max(axis=0))
-    assert clear.sum() > 10 and spread[clear].max() < 0.01  # dimmed as a whole: the same chromaticity
+    too_bright = inside & (raw.max(axis=0) > 1010)
+    weights = to_xyz(limit)[1][:, None, None]
+    off, was = shown - (weights * shown).sum(axis=0), raw - (weights * raw).sum(axis=0)
+    # the same hue: what sets a colour apart from its grey points the same way
+    angle = (off * was).sum(axis=0) / np.sqrt((off**2).sum(axis=0) * (was**2).sum(axis=0))
+    clear = too_bright & (np.sqrt((off**2).sum(axis=0)) > 20)
+    assert clear.sum() > 10 and angle[clear].min() > 0.9999
+    if encoding == "pq":
+        wanted = (weights * np.minimum(raw, 1000)).sum(axis=0)
+        np.testing.assert_allclose((weights * shown).sum(axis=0)[too_bright], wanted[too_bright], rtol=2e-3)
     held = out.metadata[HELD]
     if encoding == "pq":
         assert held["over"] == np.count_nonzero(raw.max(axis=0) > 1000) or limit != "rec2020"
@@ -166,6 +171,17 @@ def test_what_a_display_cannot_show_is_held_with_its_hue(encoding: str, limit: s
     assert held["outside"] == np.count_nonzero(outside)
     (note,) = out.metadata[NOTES]
     assert "frame 7" in note and str(held["over"]) in note and str(held["outside"]) in note
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_more_light_is_never_shown_as_less(encoding: str) -> None:
+    """Colours of every hue, brighter from row to row up to far beyond the peak."""
+    hues = np.random.default_rng(9).uniform(0.02, 1, (3, 1, 40))
+    data = (hues * np.geomspace(0.5, 500, 60)[None, :, None]).astype(np.float32)
+    out = run(image_of(data), encoding=encoding, limit="rec2020", peak=1000)
+    luminance = np.tensordot(to_xyz("rec2020")[1], display_of(out.metadata).light(out.data), 1)
+    assert (np.diff(luminance, axis=0) > -1e-3 * luminance[1:]).all()
+    assert luminance[-1].max() > 990
 
 
 def test_what_fits_is_not_touched_and_not_spoken_of() -> None:
