@@ -121,8 +121,9 @@ class Deliver(Node):
 
     With `plain`, light that the display cannot show is held, hue kept: a colour outside the limit moves towards the
     grey of its luminance until it is inside; light over the peak gets the luminance that cutting its channels at the
-    peak would leave, and moves towards that grey until it fits. How many pixels that was is said of each frame. `aces2` maps all light into the display's volume by itself. Pixels that hold
-    anything not finite are handed through unchanged, and counted.
+    peak would leave, and moves towards that grey until it fits. How many pixels that was is said of each frame.
+    `aces2` maps all light into the display's volume by itself. Pixels that hold anything not finite are handed through
+    unchanged, and counted.
 
     The signal says in its metadata which display it is for. Write then needs no colour space, tags the files, and
     measures the light of what it writes (MaxCLL, MaxFALL).

@@ -93,7 +93,10 @@ def _movie(path: Path) -> Iterator[Any]:
 
     with av.open(str(path)) as movie:
         for frame in movie.decode(video=0):
-            planes = [np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes]  # type: ignore[call-overload]
+            planes = [
+                np.frombuffer(bytes(plane), np.uint16).reshape(plane.height, -1)[:, : plane.width]
+                for plane in frame.planes
+            ]
             yield np.stack([planes[2], planes[0], planes[1]]) / 1023
 
 
@@ -135,7 +138,11 @@ def _transforms(size: tuple[int, int]) -> list[Row]:
         ]
         theirs = Processor(config.config.getProcessor(OCIO.GroupTransform(steps))).apply(image.data, _CPU)
         worst = max(worst, float(np.abs(made - np.clip(theirs, 0, pq(peak))).max()))
-    rows = [Row("ACES 2 against OpenColorIO's transforms", worst * 4095, "codes of 12 bits", "≤ 0.5", f"{len(ACES)} of them")]
+    rows = [
+        Row(
+            "ACES 2 against OpenColorIO's transforms", worst * 4095, "codes of 12 bits", "≤ 0.5", f"{len(ACES)} of them"
+        )
+    ]
     xyz = np.asarray(config.to_xyz(image.data, config.working, _CPU), np.float64)
     light = np.tensordot(from_xyz("rec2020"), xyz, 1) * 100
     inside = (light > 0).all(axis=0) & (light < 10000).all(axis=0)
@@ -157,14 +164,16 @@ def _cost(folder: Path, size: tuple[int, int], count: int) -> list[Row]:
     images = [deliver(scene(n, *size), n) for n in range(1, count + 1)]
     rows = []
     for name, more in (("a.####.exr", {}), ("a.####.exr", {"compression": "none"}), ("a.mov", {})):
-        spent = {}
+        spent: dict[str, float] = {}
         for light in ("off", "auto", "off", "auto"):
             start = time.process_time()
             write(folder / name, images, params, light=light, **more)
             spent[light] = min(spent.get(light, math.inf), time.process_time() - start)
         label = f"{name[-3:]} {more.get('compression', '')}".strip()
         note = f"{1000 * (spent['auto'] - spent['off']) / count:.1f} ms a frame of {size[0]}x{size[1]}, processor time"
-        rows.append(Row(f"figures: time of writing {label} over that without", spent["auto"] / spent["off"], "×", "", note))
+        rows.append(
+            Row(f"figures: time of writing {label} over that without", spent["auto"] / spent["off"], "×", "", note)
+        )
     return rows
 
 

@@ -205,10 +205,7 @@ class ContentLight:
 
     @property
     def levels(self) -> tuple[int, int]:
-        """MaxCLL and MaxFALL in whole cd/m², as files hold them: the least whole numbers that are not exceeded.
-
-        They are upper bounds (Rec. ITU-T H.265, D.3.35), and 0 says "unknown".
-        """
+        """MaxCLL and MaxFALL as files hold them: rounded to whole cd/m², at least 1, since 0 says "unknown"."""
         return _whole(self.max_cll), _whole(self.max_fall)
 
     def as_data(self) -> dict[str, Any]:
@@ -217,8 +214,7 @@ class ContentLight:
 
 
 def _whole(light: float) -> int:
-    # What is over a whole number by less than a millionth is rounding in the last bits.
-    return min(65535, max(1, math.ceil(round(light, 6))))
+    return min(65535, max(1, round(light)))
 
 
 def summary(frames: Iterable[FrameLight]) -> ContentLight | None:

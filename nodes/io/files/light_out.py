@@ -28,7 +28,7 @@ _RULES = {
     "of a Y'CbCr movie, from the R'G'B' codes of its depth, before subsampling and lossy coding",
     "max_cll": "largest light of any pixel (CTA-861.3)",
     "max_fall": "largest mean of a frame (CTA-861.3), black borders that all frames share left out",
-    "content_light_level": "MaxCLL and MaxFALL as files hold them: rounded up to whole cd/m2",
+    "content_light_level": "MaxCLL and MaxFALL as files hold them: whole cd/m2, 1 at least, as 0 says unknown",
 }
 
 

@@ -113,12 +113,12 @@ def test_maxfall_counts_the_picture_inside_borders_that_all_frames_share() -> No
     assert summary([]) is None
 
 
-def test_levels_are_upper_bounds_in_whole_numbers() -> None:
+def test_levels_are_whole_numbers_and_never_unknown() -> None:
     found = summary([lit(slice(None), slice(None), 250.0)])
-    assert found.levels == (250, 250) or found.levels == (251, 251)
-    assert replace(found, max_cll=1000.0000000001, max_fall=0.2).levels == (1000, 1)
-    assert replace(found, max_cll=1000.01, max_fall=400.0).levels == (1001, 400)
-    assert replace(found, max_cll=10000.0).levels[0] == 10000
+    assert found.levels == (250, 250)
+    assert replace(found, max_cll=1000.06, max_fall=0.2).levels == (1000, 1)
+    assert replace(found, max_cll=1000.6, max_fall=400.0).levels == (1001, 400)
+    assert replace(found, max_cll=0.0, max_fall=0.0).levels == (1, 1)
 
 
 def test_hdr10plus() -> None:
