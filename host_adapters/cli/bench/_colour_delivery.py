@@ -1,4 +1,4 @@
-"""HDR delivery: figures of light against an independent computation, transforms against their oracles, what it costs."""
+"""HDR delivery: figures of light against an independent computation, transforms against their oracles, the cost."""
 
 from __future__ import annotations
 

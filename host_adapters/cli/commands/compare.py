@@ -36,7 +36,7 @@ def compare(
         typer.Option(
             "--vdp",
             metavar="DISPLAY",
-            help="Also ask ColorVideoVDP (cvvdp, installed apart) how visible the difference is on one of its displays: "
+            help="Also ask ColorVideoVDP (cvvdp, installed apart) how visible the difference is on a display of its: "
             "standard_hdr_linear, standard_4k, 65inch_hdr_pq_1Knit …",
         ),
     ] = None,
