@@ -13,7 +13,7 @@ HELD = "safelight:held"
 
 COLOUR_ATTRIBUTES = frozenset(
     {DISPLAY, HELD, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma",
-     "ICCProfile", "CICP", "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace",
+     "ICCProfile", "CICP", "movie:CICP", "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace",
      "acesImageContainerFlag"}
 )  # fmt: skip
 """Attributes that are true only while nobody changed the pixels' space."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import PyOpenColorIO as OCIO
 
 from safelight.colour.display import Display
@@ -15,6 +16,8 @@ from safelight.graph.errors import GraphError
 if TYPE_CHECKING:
     from safelight.colour.config import ColourConfig
     from safelight.colour.processor import Processor
+
+Light = npt.NDArray[np.float32]
 
 UNIT = 100.0
 """cd/m² of linear display light 1.0."""
@@ -141,7 +144,7 @@ _AP0_TO_AP1 = np.array(
 )
 
 
-def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
+def hold(rgb: Light, display: Display) -> tuple[Light, int, int, float]:
     """Hold linear light within a display's volume, keeping hue.
 
     A colour outside the limiting gamut moves towards the grey of its own luminance until no channel is below zero;
@@ -155,8 +158,6 @@ def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
     rgb:
         (3, H, W) float32, linear in the limiting primaries, 1.0 = `UNIT` cd/m². Written to. Pixels that hold anything
         not finite are left alone.
-    xp:
-        numpy or CuPy, as `rgb`.
 
     Returns
     -------
@@ -165,38 +166,37 @@ def hold(rgb: Any, display: Display, xp: Any) -> tuple[Any, int, int, float]:
     peak = np.float32(_peak(display) / UNIT)
     limit = display.limit or display.primaries
     weights = to_xyz(limit)[1].astype(np.float32)
-    finite = xp.isfinite(rgb).all(axis=0)
+    finite = np.isfinite(rgb).all(axis=0)
     highest = rgb.max(axis=0)
-    brightest = float(xp.max(xp.where(finite, highest, 0))) * UNIT if rgb.size else 0.0
+    brightest = float(np.max(np.where(finite, highest, 0))) * UNIT if rgb.size else 0.0
     low = rgb.min(axis=0)
     below = finite & (low < 0)
-    outside = int(xp.count_nonzero(below & (low < -np.float32(NEGLIGIBLE) * xp.maximum(highest, 1))))
+    outside = int(np.count_nonzero(below & (low < -np.float32(NEGLIGIBLE) * np.maximum(highest, 1))))
     if below.any():
         part = rgb[:, below]
-        grey = xp.maximum(weights[0] * part[0] + weights[1] * part[1] + weights[2] * part[2], 0)
+        grey = np.maximum(weights[0] * part[0] + weights[1] * part[1] + weights[2] * part[2], 0)
         share = grey / (grey - part.min(axis=0))
-        rgb[:, below] = xp.maximum(grey + share * (part - grey), 0)
+        rgb[:, below] = np.maximum(grey + share * (part - grey), 0)
         highest = rgb.max(axis=0)
     above = finite & (highest > peak)
     over = above & (highest > peak * np.float32(1 + NEGLIGIBLE))
     if above.any():
         part = rgb[:, above]
-        cut = xp.minimum(part, peak)
+        cut = np.minimum(part, peak)
         grey = weights[0] * cut[0] + weights[1] * cut[1] + weights[2] * cut[2]
         part *= grey / (weights[0] * part[0] + weights[1] * part[1] + weights[2] * part[2])
-        room = xp.maximum(part.max(axis=0) - grey, np.float32(1e-6) * peak)
-        part = grey + xp.clip((peak - grey) / room, 0, 1) * (part - grey)
-        rgb[:, above] = xp.clip(part, 0, peak)
+        room = np.maximum(part.max(axis=0) - grey, np.float32(1e-6) * peak)
+        part = grey + np.clip((peak - grey) / room, 0, 1) * (part - grey)
+        rgb[:, above] = np.clip(part, 0, peak)
     if display.encoding == "hlg":
         gamma = hlg_gamma(display.full)
         luminance = (weights[0] * rgb[0] + weights[1] * rgb[1] + weights[2] * rgb[2]) / peak
         widest = np.abs(from_xyz(display.primaries) @ to_xyz(limit)).astype(np.float32)
-        largest = xp.stack([w[0] * rgb[0] + w[1] * rgb[1] + w[2] * rgb[2] for w in widest]).max(axis=0) / peak
-        scene = largest * xp.maximum(luminance, 1e-12) ** np.float32((1 - gamma) / gamma)
+        largest = np.stack([w[0] * rgb[0] + w[1] * rgb[1] + w[2] * rgb[2] for w in widest]).max(axis=0) / peak
+        scene = largest * np.maximum(luminance, 1e-12) ** np.float32((1 - gamma) / gamma)
         bright = finite & (scene > 1)
         if bright.any():
             gain = scene[bright] ** np.float32(-gamma)
             rgb[:, bright] *= gain
             over[bright] |= gain < np.float32(1 - NEGLIGIBLE)
-    over = int(xp.count_nonzero(over))
-    return rgb, outside, over, brightest
+    return rgb, outside, int(np.count_nonzero(over)), brightest

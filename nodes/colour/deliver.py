@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from safelight.colour import delivery
 from safelight.colour.claims import DISPLAY, HELD, without_colour
 from safelight.colour.config import ColourConfig, config_for
@@ -133,6 +135,8 @@ class Deliver(Node):
     Params = DeliverParams
     # The counts are of whole frames.
     tileable = False
+    # What is written is measured: the signal has the same bits with a GPU and without.
+    devices = ("cpu",)
     scratch = 3.0
 
     def extent(self, params: DeliverParams, inputs: Mapping[str, Clip]) -> Clip:
@@ -171,19 +175,18 @@ class Deliver(Node):
         metadata = {**without_colour(image.metadata), DISPLAY: display.as_data()}
         if not image.region:
             return replace(image, metadata=metadata)
-        xp = device.xp
         planes = list(_require_rgb(image.channels))
         source = image.data[planes]
-        lost = ~xp.isfinite(source).all(axis=0)
+        lost = ~np.isfinite(source).all(axis=0)
         to_light, to_signal = _processors(config_for(inputs.settings, fresh=False), display)
         linear = to_light.apply(source, device)
         if linear is source:
             linear = source.copy()
-        linear, outside, over, brightest = delivery.hold(linear, display, xp)
+        linear, outside, over, brightest = delivery.hold(linear, display)
         made = to_signal.apply(linear, device)
         held = {"outside": outside, "over": over, "brightest": round(brightest, 3)} if outside or over else {}
         told = _notes(request.frame, display, held, image.region.area)
-        count = int(xp.count_nonzero(lost))
+        count = int(np.count_nonzero(lost))
         if count:
             made[:, lost] = source[:, lost]
             told = (*told, f"frame {request.frame}: {count} pixels are not finite and were handed through")
@@ -193,8 +196,7 @@ class Deliver(Node):
             metadata[NOTES] = (*metadata.get(NOTES, ()), *told)
         if planes == [0, 1, 2] and len(image.channels) == len(COLOUR_CHANNELS):
             return replace(image, data=made, metadata=metadata)
-        data = device.empty(image.data.shape)
-        data[...] = image.data
+        data = image.data.copy()
         data[planes] = made
         return replace(image, data=data, metadata=metadata)
 

@@ -307,7 +307,7 @@ def _space(params: ReadParams, header: Header, config: ColourConfig, path: Path)
     from safelight.colour.config import default_space
 
     if params.colourspace == "auto":
-        points = header.attributes.get("CICP")
+        points = header.attributes.get("movie:CICP", header.attributes.get("CICP"))
         if not header.floating and isinstance(points, tuple) and len(points) == 4 and points[1] in _HDR_TRANSFERS:
             return _tagged_space(points, config, path)
         return default_space(config, path, floating=header.floating, log=header.log)

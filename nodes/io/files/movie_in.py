@@ -115,8 +115,8 @@ class Movie:
         types = dict.fromkeys(attributes, "string")
         points = tuple(int(getattr(context, name)) for name in ("color_primaries", "color_trc", "colorspace"))
         if any(point not in (_UNSAID, 0) for point in points[:2]):
-            attributes["CICP"] = (*points, int(int(context.color_range) == _FULL))
-            types["CICP"] = "int[4]"
+            attributes["movie:CICP"] = (*points, int(int(context.color_range) == _FULL))
+            types["movie:CICP"] = "int[4]"
         pixel = self._av.VideoFormat(context.pix_fmt, width, height) if context.pix_fmt else None
         bits = int(pixel.components[0].bits) if pixel else 8
         alpha = pixel is not None and any(part.is_alpha for part in pixel.components)

@@ -308,7 +308,7 @@ def test_movies_read_back_are_right(tmp_path, bench, name, params, in_band) -> N
     bench.write(tmp_path / name, clip, images, rate_factor=0, **params)
     lossless = name == "a.mkv" and "codec" not in params
     back = bench.clip(tmp_path / name)
-    assert back.last == len(FRAMES) and back.metadata["CICP"][:2] == (9, 16) and bench.warnings == []
+    assert back.last == len(FRAMES) and back.metadata["movie:CICP"][:2] == (9, 16) and bench.warnings == []
     config = config_for(Settings())
     for frame in (12, 1, 7):
         image = bench.read(tmp_path / name, frame)
