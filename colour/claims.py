@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+DISPLAY = "safelight:display"
+"""Key of metadata: the display that the numbers are a signal for, see `safelight.colour.display`."""
+
+HELD = "safelight:held"
+"""Key of a frame's metadata: how much light was held to that display's volume, pixels and cd/m²."""
+
 COLOUR_ATTRIBUTES = frozenset(
-    {"chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma", "ICCProfile", "CICP",
-     "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace", "acesImageContainerFlag"}
+    {DISPLAY, HELD, "chromaticities", "adoptedNeutral", "colorInteropID", "oiio:ColorSpace", "oiio:Gamma",
+     "ICCProfile", "CICP", "movie:CICP", "whiteLuminance", "dpx:Transfer", "dpx:Colorimetric", "Exif:ColorSpace",
+     "acesImageContainerFlag"}
 )  # fmt: skip
 """Attributes that are true only while nobody changed the pixels' space."""
 

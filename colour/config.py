@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import PyOpenColorIO as OCIO
 
+from safelight.colour.display import Display, display_named
 from safelight.colour.processor import Processor
 from safelight.colour.source import (
     OCIO_ERRORS,
@@ -131,6 +133,27 @@ class ColourConfig:
         name, _rule = self.config.getColorSpaceFromFilepath(str(path))
         return self.resolve(name) if name else None
 
+    def display_of(self, name: str) -> Display | None:
+        """Return the display that a space or view encodes for, where the config says it by a name of the Color Interop
+        Forum (`pq_rec2020_display`); None for all others."""
+        space = self.config.getColorSpace(self._light_space(self.resolve(name)))
+        if space is None:
+            return None
+        said = (*space.getAliases(), getattr(space, "getInteropID", str)())
+        return next((found for alias in said if (found := display_named(alias)) is not None), None)
+
+    def space_of(self, display: Display) -> str | None:
+        """Return the config's space of a display's signal; None where it has none."""
+        space = self.config.getColorSpace(display.interop) if display.interop else None
+        return None if space is None else str(space.getName())
+
+    def _light_space(self, name: str) -> str:
+        """Return the display colour space behind a view; of a space, itself."""
+        if self._view(name) is None:
+            return name
+        display, view = self._views[name.casefold()]
+        return str(self.config.getDisplayViewColorSpaceName(display, view)).replace(DISPLAY_NAME, display)
+
     # --- pixels --------------------------------------------------------------------------------------------------
 
     def processor(self, source: str, target: str) -> Processor:
@@ -180,6 +203,16 @@ class ColourConfig:
                 src=target, display=here[0], view=here[1], direction=OCIO.TRANSFORM_DIR_INVERSE
             )
         return OCIO.ColorSpaceTransform(src=source, dst=target)
+
+    def assembled(self, key: str, steps: Sequence[OCIO.Transform]) -> Processor:
+        """Return a transform made of steps rather than of two names, kept under `key` for the next time."""
+        with self._lock:
+            known = "assembled", key
+            if known not in self._processors:
+                group = OCIO.GroupTransform(list(steps))
+                built = self.config.getProcessor(self.context, group, OCIO.TRANSFORM_DIR_FORWARD)
+                self._processors[known] = Processor(built)
+            return self._processors[known]
 
     def _view(self, name: str) -> tuple[str, str] | None:
         return None if self.config.getColorSpace(name) else self._views.get(name.casefold())
@@ -234,10 +267,7 @@ class ColourConfig:
             )
         if not scene:
             if space is None:  # a view: its display's light
-                display, view = self._views[name.casefold()]
-                name = self.resolve(
-                    self.config.getDisplayViewColorSpaceName(display, view).replace(DISPLAY_NAME, display)
-                )
+                name = self.resolve(self._light_space(name))
             return self.convert(pixels, name, role, device)
         with self._lock:
             key = name, "CIE XYZ D65"

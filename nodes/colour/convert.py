@@ -43,6 +43,11 @@ class Convert(Node):
     Params = ConvertParams
     scratch = 1.5
 
+    def extent(self, params: ConvertParams, inputs: Mapping[str, Clip]) -> Clip:
+        """The input's, less what its files claimed of their colour."""
+        clip = inputs["input"]
+        return replace(clip, metadata=without_colour(clip.metadata))
+
     def check(self, params: ConvertParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse unknown names, transforms that cannot be built, and pictures without red, green and blue."""
         channels = inputs["input"].channels

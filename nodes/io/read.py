@@ -25,6 +25,7 @@ from safelight.nodes.io.files.sequence import Files
 if TYPE_CHECKING:
     from safelight.colour.config import ColourConfig
 
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
 _REC709 = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329)
 
 
@@ -38,7 +39,8 @@ class ReadParams(Params):
     colourspace: str = param(
         "auto",
         "Colour space of the numbers in the files: a name, alias or role of the config. 'auto' asks the config's file "
-        "rules, then leaves floating-point files as they are, takes Cineon and log DPX as film log, the rest as sRGB.",
+        "rules, then leaves floating-point files as they are, takes Cineon and log DPX as film log, movies and PNGs "
+        "tagged PQ or HLG as that, the rest as sRGB.",
         kind="colourspace",
     )
     missing: Literal["error", "hold", "black"] = param(
@@ -305,8 +307,27 @@ def _space(params: ReadParams, header: Header, config: ColourConfig, path: Path)
     from safelight.colour.config import default_space
 
     if params.colourspace == "auto":
+        points = header.attributes.get("movie:CICP", header.attributes.get("CICP"))
+        if not header.floating and isinstance(points, tuple) and len(points) == 4 and points[1] in _HDR_TRANSFERS:
+            return _tagged_space(points, config, path)
         return default_space(config, path, floating=header.floating, log=header.log)
     return config.resolve(params.colourspace)
+
+
+def _tagged_space(points: tuple[int, ...], config: ColourConfig, path: Path) -> str:
+    """Return the config's space for a file that is tagged as HDR: taking it for sRGB would be a wrong picture."""
+    from safelight.colour.display import display_tagged
+
+    display = display_tagged(points)
+    space = config.space_of(display) if display is not None else None
+    if space is None:
+        raise GraphError(
+            f"the file is tagged {_HDR_TRANSFERS[points[1]]} with primaries {points[0]} (ITU-T H.273), and the colour "
+            "config has no space that goes by such a name",
+            file=path,
+            remedy="Name its colourspace.",
+        )
+    return space
 
 
 def _convert(data: Array, channels: tuple[str, ...], config: ColourConfig, space: str, device: Device) -> None:
@@ -328,6 +349,15 @@ def _convert(data: Array, channels: tuple[str, ...], config: ColourConfig, space
 def _warnings(params: ReadParams, header: Header, config: ColourConfig, space: str) -> Iterable[str]:
     path = params.path.name
     if params.colourspace != "auto":
+        return
+    named = header.attributes.get("colorInteropID")
+    if header.floating and isinstance(named, str) and named.endswith("_display"):
+        space_named = config.config.getColorSpace(named)
+        yield (
+            f"the header of {path} says that it holds {named}, a display's signal; the numbers are kept as they are "
+            f"and taken for {config.working}. To undo it, set colourspace to "
+            f"{space_named.getName() if space_named is not None else 'the space it is in'}."
+        )
         return
     said = header.attributes.get("chromaticities")
     if header.floating and isinstance(said, tuple) and len(said) == 8 and not _same(said, config):

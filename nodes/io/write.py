@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from safelight.colour.display import display_of
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
@@ -15,9 +16,10 @@ from safelight.nodes.io.files.formats import Format, channel_types, format_of
 from safelight.nodes.io.files.frames_out import USUAL_RATE, MovieFrames, Stills, channels_to_write, rate_of
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.io.files.landing import check_folder, free_bytes, make_folder, remove_stale
-from safelight.nodes.io.files.movie_out import MovieFormat, movie_format
+from safelight.nodes.io.files.movie_out import MovieFormat
 from safelight.nodes.io.files.pixels import dtype_of
 from safelight.nodes.io.files.sequence import parse_pattern
+from safelight.nodes.io.files.signal import Signal, check_depth, signal_of
 
 if TYPE_CHECKING:
     from safelight.colour.config import ColourConfig
@@ -35,7 +37,7 @@ class WriteParams(Params):
         "auto",
         "Colour space of the numbers in the files. 'auto' asks the config's file rules, then leaves floating-point "
         "files scene-linear in the working space, gives DPX the encoding of the DPX it was read from, else film log, "
-        "and the rest sRGB.",
+        "and the rest sRGB; what a Deliver has encoded for a display is written as it is.",
         kind="colourspace",
     )
     datatype: Literal["auto", "half", "float", "uint8", "uint10", "uint16"] = param(
@@ -49,12 +51,35 @@ class WriteParams(Params):
     dwa_level: float = param(45.0, "How much dwaa and dwab may lose; 45 is visually lossless.", ge=0, le=10000)
     quality: int = param(95, "Quality of JPEG files.", unit="%", ge=1, le=100)
     channels: str = param("", "Channels to write, separated by commas; by default all that the format holds.")
-    codec: Literal["auto", "prores_ks", "ffv1", "libx264", "libx265", "mjpeg"] = param(
-        "auto", "Encoder of movies; 'auto' takes prores_ks (mov), libx264 (mp4), ffv1 (mkv), mjpeg (avi)."
+    codec: Literal["auto", "prores_ks", "ffv1", "libx264", "libx265", "libsvtav1", "mjpeg"] = param(
+        "auto",
+        "Encoder of movies; 'auto' takes prores_ks (mov), libx264 (mp4; libx265 for HDR), ffv1 (mkv), mjpeg (avi). "
+        "libsvtav1 is AV1.",
     )
     pixel_format: str = param("auto", "Pixel format of movies, by FFmpeg's name (yuv422p10le, gbrp10le).")
-    rate_factor: int = param(14, "Constant rate factor of libx264 and libx265; 0 loses least.", ge=0, le=51)
+    rate_factor: int = param(14, "Constant rate factor of libx264, libx265 and libsvtav1; 0 loses least.", ge=0, le=51)
     fps: float = param(0.0, "Frames a second; 0 takes the clip's, or 24.", unit="frames/s", ge=0, le=10000)
+
+    light: Literal["auto", "off", "on"] = param(
+        "auto",
+        "Measure the light of each frame as written (MaxCLL, MaxFALL, percentiles) into NAME.light.json beside it, "
+        "into headers and movies: 'auto' for HDR signals, 'on' for any display's.",
+    )
+    hdr10plus: bool = param(
+        False,
+        "Also write NAME.hdr10plus.json: HDR10+ metadata (profile A) of every frame, for x265 and hdr10plus_tool; "
+        "scenes are the shots between the document's cuts.",
+    )
+    mastering_primaries: Literal["auto", "rec709", "p3d65", "rec2020"] = param(
+        "auto",
+        "Primaries of the mastering display (ST 2086) of a PQ signal; 'auto' takes the gamut of Deliver's limit.",
+    )
+    mastering_max: float = param(
+        0.0, "Brightest light of the mastering display; 0 takes Deliver's peak.", unit="cd/m²", ge=0, le=10000
+    )
+    mastering_min: float = param(
+        0.0001, "Darkest light of the mastering display (OLED 0.0001, LCD 0.005).", unit="cd/m²", ge=0.0001, le=5
+    )
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -70,6 +95,12 @@ class Write(Node):
     IEEE 754); whole numbers are clamped to 0..1 times the largest code and rounded to the nearest, without dither;
     NaN becomes 0. EXR keeps data and display window; other formats get the display window, black where there is no
     data. Metadata goes into the header, less what speaks of another colour space than the file's.
+
+    What a Deliver has encoded, and any PQ or HLG display space of the config, is tagged as such: EXR by chromaticities,
+    whiteLuminance and colorInteropID, PNG by cICP, movies by their code points. The light of such frames is measured
+    from the code values as written; MaxCLL, MaxFALL, the mastering display and every frame's figures go into
+    NAME.light.json, and into PQ movies (MOV, MP4, MKV), so that players read them. Resumed renders and farm tasks add
+    up: a frame that is written again replaces its figures.
 
     Each frame is written under a hidden name in its folder, forced to disk, then renamed: a file that has its name is
     whole. What killed renders of this machine left under hidden names is removed.
@@ -87,7 +118,6 @@ class Write(Node):
         target = format_of(params.path)
         parse_pattern(params.path)
         channels = channels_to_write(params, clip, target)
-        movie = _check_movie(params, clip) if target is None else None
         if target is not None:
             _check_still(params, target)
         check_folder(params.path.parent)
@@ -96,8 +126,12 @@ class Write(Node):
         config = _config(settings)
         space = _space(params, config, target, clip)
         config.is_noop(config.working, space)
+        signal = signal_of(params, clip, config, space, settings)
+        movie = _check_movie(params, clip, signal) if target is None else None
+        if target is not None:
+            check_depth(signal, params, target)
         _check_source(params, clip, self)
-        return list(_warnings(params, clip, target, movie, channels))
+        return list(_warnings(params, clip, target, movie, channels, signal))
 
     def fingerprint(self, params: WriteParams, frame: int | None, settings: Settings) -> str:
         """Name the colour transform, so that frames are written again when the config changes."""
@@ -141,9 +175,10 @@ class Write(Node):
         remove_stale(params.path.parent)
         config = _config(settings)
         space = _space(params, config, target, clip)
+        signal = signal_of(params, clip, config, space, settings)
         if target is None:
-            return MovieFrames(params, clip, config, space, settings.threads)
-        return Stills(self, params, clip, config, space, target, settings.threads)
+            return MovieFrames(params, clip, config, space, settings.threads, signal)
+        return Stills(self, params, clip, config, space, target, settings.threads, signal, frames)
 
 
 def _config(settings: Settings) -> ColourConfig:
@@ -157,6 +192,9 @@ def _space(params: WriteParams, config: ColourConfig, target: Format | None, cli
 
     if params.colourspace != "auto":
         return config.resolve(params.colourspace)
+    if display_of(clip.metadata) is not None:
+        # A signal already: nothing is converted.
+        return config.working
     if target is None:
         return default_space(config, params.path, floating=False, log=False)
     origin = clip.metadata.get(ORIGIN)
@@ -184,12 +222,12 @@ def _check_still(params: WriteParams, target: Format) -> None:
         )
 
 
-def _check_movie(params: WriteParams, clip: Clip) -> MovieFormat:
+def _check_movie(params: WriteParams, clip: Clip, signal: Signal) -> MovieFormat:
     if params.datatype in ("half", "float"):
         raise GraphError(
             f"movies cannot hold datatype {params.datatype}", where="datatype", remedy="Use uint8 or uint10."
         )
-    form = movie_format(params.path, params.codec, params.pixel_format, params.datatype)
+    form = signal.movie_format(params)
     width, height = clip.display.width, clip.display.height
     if (form.halves[0] and width % 2) or (form.halves[1] and height % 2):
         raise GraphError(
@@ -213,7 +251,12 @@ def _check_source(params: WriteParams, clip: Clip, node: Write) -> None:
 
 
 def _warnings(
-    params: WriteParams, clip: Clip, target: Format | None, movie: MovieFormat | None, channels: tuple[str, ...]
+    params: WriteParams,
+    clip: Clip,
+    target: Format | None,
+    movie: MovieFormat | None,
+    channels: tuple[str, ...],
+    signal: Signal,
 ) -> Iterable[str]:
     lost = [name for name in clip.channels if name not in channels]
     if lost and not params.wanted:
@@ -232,3 +275,8 @@ def _warnings(
             )
     if movie is not None and rate_of(params, clip) is None:
         yield f"nothing says how many frames a second {params.path.name} has: {USUAL_RATE} are taken"
+    if signal.static and signal.mastering is None:
+        yield (
+            f"nothing says how bright the display was that {params.path.name} was mastered on: ST 2086 is left out. "
+            "Set mastering_max and mastering_primaries, or use Deliver."
+        )

@@ -31,6 +31,15 @@ def compare(
         Path | None,
         typer.Option("--page", metavar="FOLDER", help="Also write a page for looking at both: FOLDER/index.html."),
     ] = None,
+    vdp: Annotated[
+        str | None,
+        typer.Option(
+            "--vdp",
+            metavar="DISPLAY",
+            help="Also ask ColorVideoVDP (cvvdp, installed apart) how visible the difference is on a display of its: "
+            "standard_hdr_linear, standard_4k, 65inch_hdr_pq_1Knit …",
+        ),
+    ] = None,
     device: DeviceName = "auto",
     threads: Threads = None,
     memory: Memory = None,
@@ -39,13 +48,16 @@ def compare(
 ) -> None:
     """Compare two clips: PSNR, SSIM, colour difference, flicker, jitter; frame by frame and in all.
 
-    Both are read into the scene-linear working space and compared there, unclamped. Frames are paired in order.
+    Both are read into the scene-linear working space and compared there, unclamped. Frames are paired in order. Movies
+    and PNGs that are tagged PQ or HLG become light again, 1.0 for 100 cd/m²; other files of such a signal need
+    --colourspace.
 
     \b
     PSNR      dB against --peak; of all frames as one in the last line
     SSIM      Wang et al. 2004, by channel
     ΔE        mean colour difference: CIEDE2000 with white at 1.0, ITP (BT.2124) with 1.0 as --white cd/m²
     PU        PSNR of luminance as evenly as it is seen from 0.005 to 10,000 cd/m² (PU21, 256 as full scale)
+    JOD       with --vdp: 10 is no visible difference; at 9 three of four viewers prefer A (A is the reference)
     level     mean of A - B; flicker is how much it changes from frame to frame (RMS)
     provenance  of B, where it carries that channel: pixels by origin; those marked kept must have A's bits
     shift     pixels the whole picture moved since the frame before; jitter is how much that changes (RMS)
@@ -54,6 +66,7 @@ def compare(
       safelight compare truth.####.exr degrained.####.exr
       safelight compare scan/ restored/ --frames 1001-1024 --json
       safelight compare before.exr after.exr --peak 10 --white 203
+      safelight compare master.####.exr hdr1000.mp4 --vdp standard_hdr_linear
       safelight compare scan/ degrained/ --page look      crops at 200 %, a slider, the difference
     """
     import math
@@ -70,6 +83,7 @@ def compare(
         left_out,
     )
     from safelight.host_adapters.cli.console import error_data, put_json, say
+    from safelight.host_adapters.cli.console import out as console
     from safelight.host_adapters.cli.guard import interruptible, report
     from safelight.host_adapters.cli.progress import progress_of
 
@@ -80,6 +94,10 @@ def compare(
     place, budget = choose_device(device, threads), read_size(memory)
     graph = graph_of(a, b, colourspace, untrusted=untrusted)
     frames_a, frames_b = check_pair(graph, parse_frames(frames) if frames is not None else None)
+    if vdp is not None:
+        from safelight.host_adapters.cli.vdp import check, measure
+
+        check(graph, vdp)
     notes = [f"{name}: not compared: {', '.join(out)}" for name in "ab" if (out := left_out(graph.clip(name)))]
     if frames_a != frames_b:
         notes.append(f"frames are paired by order: {frames_a[0]} of A with {frames_b[0]} of B")
@@ -105,6 +123,20 @@ def compare(
                 rows.append(pair.as_data())
             else:
                 table.add(pair)
+    verdict = None
+    if vdp is not None:
+        with interruptible() as cancel, progress_of("auto") as shown:
+            verdict = measure(
+                graph,
+                frames_a,
+                frames_b,
+                display=vdp,
+                white=white,
+                device=place,
+                memory=budget,
+                progress=shown,
+                cancel=cancel,
+            )
     shown_on = None
     if page is not None:
         from safelight.host_adapters.cli.look import write_page
@@ -113,10 +145,14 @@ def compare(
     false = _false_record(totals, b)
     if table is None:
         found = {"a": a, "b": b, "peak": peak, "white": white, "notes": notes, "all": totals.as_data(), "frames": rows}
+        if verdict is not None:
+            found["vdp"] = verdict.as_data()
         failed = {} if false is None else {"exit": 1, "error": error_data(false)}
         put_json({"ok": false is None, **failed, **found} | ({"page": shown_on} if shown_on is not None else {}))
     else:
         table.show(totals)
+        if verdict is not None:
+            console().print(f"ColorVideoVDP {verdict.jod:.3f} JOD on {verdict.display}")
     if shown_on is not None:
         say(f"look at {shown_on}")
     if false is not None:

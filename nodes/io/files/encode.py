@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from safelight.colour.claims import COLOUR_ATTRIBUTES
+from safelight.colour.claims import COLOUR_ATTRIBUTES, DISPLAY
+from safelight.colour.display import Display, chromaticities
 from safelight.graph.device import Device
 from safelight.graph.errors import RenderError
 from safelight.graph.image import Array
@@ -22,11 +26,15 @@ from safelight.nodes.io.files.exr_mixed import write_mixed
 from safelight.nodes.io.files.formats import Format
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.io.files.landing import Landing, free_bytes
+from safelight.nodes.io.files.light import FrameLight
+from safelight.nodes.io.files.mastering import Mastering, png_chunks
 from safelight.nodes.io.files.pixels import dtype_of, pack
 
 _FAMILIES = {"dpx": "dpx", "cineon": "cineon", "tiff": "tiff", "png": "png", "jpeg": "jpeg", "openexr": "openexr"}
 # What a writer works out for itself.
-_OWN = frozenset({"oiio:BitsPerSample", "PixelAspectRatio", "dpx:ImageDescriptor"})
+_OWN = frozenset(
+    {"oiio:BitsPerSample", "PixelAspectRatio", "dpx:ImageDescriptor", DISPLAY, "maxCLL", "maxFALL", "masteringDisplay"}
+)
 # Type names that OpenImageIO writes but does not read.
 _UNPARSED = {"vector2i": "int[2]"}
 INTEROP = {"ACEScg": "lin_ap1_scene", "ACES2065-1": "lin_ap0_scene"}
@@ -34,6 +42,15 @@ PRIMARIES = {
     "ACEScg": (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767),
     "ACES2065-1": (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767),
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a file says of its signal."""
+
+    display: Display
+    mastering: Mastering | None
+    light: FrameLight | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,8 @@ class Still:
     compression: str
     dwa_level: float
     jpeg_quality: int
+    shown: Shown | None = None
+    """The display that the planes are a signal for, where they are one."""
 
     @property
     def nbytes(self) -> int:
@@ -88,7 +107,31 @@ def _write(still: Still, target: Format, landing: Landing, device: Device) -> No
         _write_jpeg(still, landing, device)
     else:
         _write_oiio(still, target, landing, device)
+    if target.name == "png" and still.shown is not None:
+        _tag_png(still.shown, landing)
     _verify(still, target, landing)
+
+
+def _tag_png(shown: Shown, landing: Landing) -> None:
+    """Say mastering display and light, and take out chunks that call the picture sRGB (PNG, third edition)."""
+    light = shown.light
+    levels = (light.most, light.mean) if light is not None else None
+    extra = png_chunks(shown.mastering, levels) if shown.display.encoding == "pq" else []
+    data = landing.temporary.read_bytes()
+    out, at = [data[:8]], 8
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        whole = data[at : at + 12 + size]
+        if kind == b"IDAT" and extra:
+            out += [
+                struct.pack(">I4s", len(body), name) + body + struct.pack(">I", zlib.crc32(name + body))
+                for name, body in extra
+            ]
+            extra = []
+        if kind not in (b"sRGB", b"gAMA", b"cHRM"):
+            out.append(whole)
+        at += 12 + size
+    landing.temporary.write_bytes(b"".join(out))
 
 
 def _verify(still: Still, target: Format, landing: Landing) -> None:
@@ -166,6 +209,8 @@ def _spec(still: Still, target: Format) -> Any:
     if target.name == "dpx" and not still.keep_colour:
         spec["dpx:Transfer"] = "Logarithmic" if still.log else "User defined"
         spec["dpx:Colorimetric"] = "Printing density" if still.log else "User defined"
+    if still.shown is not None:
+        _say(spec, still.shown, target)
     if target.name == "openexr":
         if still.space in INTEROP:
             spec["colorInteropID"] = INTEROP[still.space]
@@ -180,6 +225,24 @@ def _spec(still: Still, target: Format) -> Any:
     elif target.name == "tiff":
         spec["compression"] = still.compression
     return spec
+
+
+def _say(spec: Any, shown: Shown, target: Format) -> None:
+    """Put into a header which display the numbers are a signal for, and how bright this frame is."""
+    library, display = oiio(), shown.display
+    if display.interop:
+        spec["colorInteropID"] = display.interop
+    if target.name == "png":
+        spec.attribute("CICP", library.TypeDesc("int[4]"), (*display.code_points, 0, 1))
+    if target.name != "openexr":
+        return
+    spec.attribute("chromaticities", library.TypeDesc("float[8]"), chromaticities(display.primaries))
+    spec["whiteLuminance"] = float(display.full)
+    spec[DISPLAY] = json.dumps(display.as_data())
+    if shown.mastering is not None:
+        spec["masteringDisplay"] = str(shown.mastering)
+    if shown.light is not None:
+        spec["maxCLL"], spec["maxFALL"] = float(shown.light.most), float(shown.light.mean)
 
 
 def _attributes(spec: Any, still: Still, target: Format) -> None:

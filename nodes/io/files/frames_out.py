@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from safelight.colour.claims import HELD
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError, SafelightError
 from safelight.graph.image import COLOUR_CHANNELS, Array, Clip, Image
@@ -17,7 +19,10 @@ from safelight.nodes.io.files.encode import Still, write_still
 from safelight.nodes.io.files.formats import Format, channel_types, choose_compression, pick_channels
 from safelight.nodes.io.files.header import ORIGIN, frame_rate
 from safelight.nodes.io.files.landing import sync_folder
-from safelight.nodes.io.files.movie_out import MovieWriter, movie_format
+from safelight.nodes.io.files.light import measure
+from safelight.nodes.io.files.light_out import MovieLight, SequenceLight
+from safelight.nodes.io.files.movie_out import MovieWriter
+from safelight.nodes.io.files.signal import Signal
 
 if TYPE_CHECKING:
     from safelight.colour.config import ColourConfig
@@ -39,10 +44,14 @@ class Stills:
         space: str,
         target: Format,
         threads: int,
+        signal: Signal,
+        frames: Sequence[int],
     ) -> None:
         self._node, self._params, self._clip = node, params, clip
         self._config, self._space, self._target = config, space, target
         self._device = Device("cpu", threads)
+        self._signal = signal
+        self._light = SequenceLight(params.path, signal.light, frames) if signal.light is not None else None
 
     def write(self, frame: int, image: Image) -> Sequence[Path]:
         """Write one file; it lands whole or not at all."""
@@ -55,8 +64,12 @@ class Stills:
             # The format has no empty data window: one black pixel stands for it.
             region = Region.sized(1, 1, clip.display.x0, clip.display.y0)
         planes = _frame(image, region, channels)
-        types = channel_types(target, channels, params.datatype, image.metadata)
+        types = channel_types(target, channels, self._signal.datatype(params, target), image.metadata)
         planes = _encode(planes, channels, self._config, self._space, self._device)
+        light = None
+        if self._light is not None and self._signal.light is not None:
+            kind = types[_colour_of(channels)[0]]
+            light = measure(_shown(planes, channels, region, clip.display), kind, self._signal.light.display)
         origin = image.metadata.get(ORIGIN)
         was = origin.get("colourspace") if isinstance(origin, Mapping) else None
         still = Still(
@@ -66,7 +79,7 @@ class Stills:
             channels=channels,
             types=types,
             metadata=image.metadata,
-            keep_colour=was == self._space,
+            keep_colour=was == self._space and self._signal.tagged is None,
             space="" if params.colourspace == "auto" or was == self._space else self._space,
             log=_is_log(self._space),
             pixel_aspect=clip.pixel_aspect,
@@ -74,27 +87,40 @@ class Stills:
             compression=choose_compression(target, params.compression, types, image.metadata),
             dwa_level=params.dwa_level,
             jpeg_quality=params.quality,
+            shown=self._signal.shown(light),
         )
         try:
-            return [write_still(still, target, path, self._device)]
+            made = [write_still(still, target, path, self._device)]
+            if self._light is not None and light is not None:
+                made += self._light.add(frame, path, light, image.metadata.get(HELD, {}))
+            return made
         except SafelightError as error:
             raise error.at(frame=frame, file=path) from None
 
     def close(self) -> Sequence[Path]:
-        """Force the names to disk."""
+        """Force the names to disk; put the sidecar of light together where that has not been done."""
+        made = self._light.close() if self._light is not None else []
         sync_folder(self._params.path.parent)
-        return []
+        return made
 
     def abort(self) -> None:
-        """Nothing is left: every frame lands or is removed by itself."""
+        """Nothing is left: every frame lands or is removed by itself. Those that landed are in the sidecar."""
+        if self._light is not None:
+            with contextlib.suppress(Exception):
+                self._light.close()
 
 
 class MovieFrames:
     """Writes all frames into one file."""
 
-    def __init__(self, params: WriteParams, clip: Clip, config: ColourConfig, space: str, threads: int) -> None:
+    def __init__(
+        self, params: WriteParams, clip: Clip, config: ColourConfig, space: str, threads: int, signal: Signal
+    ) -> None:
         self._clip, self._config, self._space = clip, config, space
         self._device = Device("cpu", threads)
+        self._signal = signal
+        self._form = signal.movie_format(params)
+        self._light = MovieLight(params.path, signal.light) if signal.light is not None else None
         notes = {
             name.removeprefix("movie:"): str(clip.metadata[name])
             for name in ("movie:timecode",)
@@ -102,29 +128,40 @@ class MovieFrames:
         }
         self._movie = MovieWriter(
             params.path,
-            movie_format(params.path, params.codec, params.pixel_format, params.datatype),
+            self._form,
             (clip.display.width, clip.display.height),
             rate_of(params, clip) or USUAL_RATE,
             clip.pixel_aspect,
             params.rate_factor,
-            _code_points(space),
+            signal.code_points,
             notes,
             self._device,
+            hdr=signal.static,
         )
 
     def write(self, frame: int, image: Image) -> Sequence[Path]:
         """Add one frame; the movie has its name only after `close`."""
         colour = pick_channels(None, image.channels, Path())
         planes = _encode(_frame(image, self._clip.display, colour), colour, self._config, self._space, self._device)
+        if len(colour) == 1:
+            planes = np.repeat(planes, 3, axis=0)
+        if self._light is not None and self._signal.light is not None:
+            light = measure(planes, f"uint{self._form.bits}", self._signal.light.display)
+            self._light.add(frame, light, image.metadata.get(HELD, {}))
         try:
-            self._movie.add(planes if len(colour) == 3 else np.repeat(planes, 3, axis=0))
+            self._movie.add(planes)
         except RenderError as error:
             raise error.at(frame=frame) from None
         return []
 
     def close(self) -> Sequence[Path]:
-        """Finish the movie and give it its name."""
-        return [self._movie.close()]
+        """Finish the movie, tell it how bright it is, and give it its name; write its sidecar."""
+        if not self._signal.static:
+            movie = self._movie.close()
+        else:
+            content = self._light.content if self._light is not None else None
+            movie = self._movie.close(self._signal.mastering, content.levels if content is not None else None)
+        return [movie, *(self._light.close(movie) if self._light is not None else [])]
 
     def abort(self) -> None:
         """Take the unfinished movie away."""
@@ -191,11 +228,21 @@ def _is_log(space: str) -> bool:
     return any(word in name for word in ("log", "cineon", "adx", "density"))
 
 
-def _code_points(space: str) -> tuple[int, int]:
-    """Return H.273 primaries and transfer for the usual display spaces; 2 ("unspecified") for others."""
-    name = space.casefold()
-    if "709" in name or "srgb" in name:
-        return 1, 13 if "srgb" in name and "1886" not in name else 1
-    if "2020" in name or "2100" in name:
-        return 9, 16 if "pq" in name or "2084" in name else 18 if "hlg" in name else 14
-    return 2, 2
+def _colour_of(channels: tuple[str, ...]) -> list[int]:
+    """Return where R, G, B are, or a lone Y."""
+    found = [channels.index(name) for name in COLOUR_CHANNELS if name in channels]
+    return found if len(found) == 3 else [channels.index("Y")]
+
+
+def _shown(planes: Array, channels: tuple[str, ...], region: Region, display: Region) -> Array:
+    """Return the signal over the display window, (3, H, W), black where there is no data."""
+    colour = planes[_colour_of(channels)]
+    if region != display:
+        out = np.zeros((len(colour), display.height, display.width), np.float32)
+        part = display.intersect(region)
+        if part:
+            y, x = part.y0 - region.y0, part.x0 - region.x0
+            to = out[:, part.y0 - display.y0 : part.y1 - display.y0, part.x0 - display.x0 : part.x1 - display.x0]
+            to[...] = colour[:, y : y + part.height, x : x + part.width]
+        colour = out
+    return colour if len(colour) == 3 else np.repeat(colour, 3, axis=0)

@@ -21,6 +21,7 @@ _KEPT = 4  # movies held open at once
 # FFmpeg's numbers for the matrix (AVColorSpace), after ITU-T H.273.
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _FULL = 2
+_UNSAID = 2  # "unspecified" among H.273's primaries and transfers
 _lock = threading.Lock()
 _open: OrderedDict[tuple[Path, int, int], Movie] = OrderedDict()
 
@@ -106,11 +107,16 @@ class Movie:
         if not width or not height:
             raise RenderError("its video has no size", file=self.path)
         aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-        attributes = {
+        attributes: dict[str, Any] = {
             f"movie:{name}": str(text) for name, text in {**self._container.metadata, **stream.metadata}.items()
         }
         attributes["movie:codec"] = str(context.name)
         attributes["movie:pix_fmt"] = str(context.pix_fmt)
+        types = dict.fromkeys(attributes, "string")
+        points = tuple(int(getattr(context, name)) for name in ("color_primaries", "color_trc", "colorspace"))
+        if any(point not in (_UNSAID, 0) for point in points[:2]):
+            attributes["movie:CICP"] = (*points, int(int(context.color_range) == _FULL))
+            types["movie:CICP"] = "int[4]"
         pixel = self._av.VideoFormat(context.pix_fmt, width, height) if context.pix_fmt else None
         bits = int(pixel.components[0].bits) if pixel else 8
         alpha = pixel is not None and any(part.is_alpha for part in pixel.components)
@@ -127,7 +133,7 @@ class Movie:
             fps=rate if rate and rate > 0 else None,
             compression=str(context.name),
             attributes=attributes,
-            attribute_types=dict.fromkeys(attributes, "string"),
+            attribute_types=types,
             frames=len(self._times),
         )
 
