@@ -53,11 +53,13 @@ class Estimator:
     covariance: Floats
     """(15, 15) of the errors on pictures that were not fitted on."""
     gate: Floats
-    """Weights, over the first stage's figures, the parameters found and 1, of how faded a picture looks: 1 faded."""
+    """Weights of a row of the first stage and of the parameters found: how faded a picture looks, a logit."""
+    usual: Floats
+    """(27,) mean of the first figures, the quantiles of the three records, in pictures that have not faded."""
 
     def vector(self, density: Floats) -> Floats:
         """Return the parameters of the fade of a small picture's densities (3, h, w)."""
-        found = np.zeros(COUNT)
+        found = levelled(density, self.usual)
         for stage in self.stages:
             figures = standardised(statistics(Fade.of(found).repaired(density)), stage)
             found = found + stage.left @ (stage.right @ self._row(figures, found))
@@ -69,9 +71,21 @@ class Estimator:
 
     def faded(self, density: Floats, found: Floats) -> float:
         """Return how surely this picture has faded: 0 not, 1 it has."""
-        figures = standardised(statistics(density), self.stages[0])
-        logit = float(self.gate @ self._row(figures, found))
-        return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+        first = levelled(density, self.usual)
+        figures = standardised(statistics(Fade.of(first).repaired(density)), self.stages[0])
+        row = np.concatenate([self._row(figures, first), found / np.where(self.unit > 0, self.unit, 1)])
+        return float(1 / (1 + np.exp(-np.clip(float(self.gate @ row), -30, 30))))
+
+
+def levelled(density: Floats, usual: Floats) -> Floats:
+    """Return the parameters, shares and stains alone, that bring the records' quantiles nearest to the usual ones."""
+    own = statistics(density)[: usual.size].reshape(3, -1)
+    usual = usual.reshape(3, -1)
+    apart = usual - usual.mean(1, keepdims=True)
+    share = np.clip((own * apart).sum(1) / (apart**2).sum(1), 0.1, 2.0)
+    found = np.zeros(COUNT)
+    found[:3], found[6:9] = np.log(share), own.mean(1) - share * usual.mean(1)
+    return np.clip(found, LOWEST, HIGHEST)
 
 
 def standardised(figures: Floats, stage: Stage) -> Floats:
@@ -86,7 +100,7 @@ def estimator(medium: str) -> Estimator:
         data = {name: np.asarray(kept[name], np.float64) for name in kept.files}
     count = sum(name.startswith("mean") for name in data)
     stages = tuple(Stage(*(data[f"{part}{i}"] for part in ("mean", "scale", "left", "right"))) for i in range(count))
-    return Estimator(stages, data["unit"], data["covariance"], data["gate"])
+    return Estimator(stages, data["unit"], data["covariance"], data["gate"], data["usual"])
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,7 @@ def repair(
 ) -> None:
     """Write the repaired colour planes of an image into `out`, an array of its shape."""
     how = MEDIA[medium]
-    curves = fade.curves
+    curve = fade.curve()
     ordered = tuple(planes) == (0, 1, 2)
     source = image.data[:3] if ordered else image.data[list(planes)]
     made = out[:3] if ordered else device.empty(source.shape)
@@ -328,8 +328,8 @@ def repair(
         low=-EASE,
         high=DENSEST,
         knots=Curve.KNOTS,
-        slopes=np.concatenate([curve.slopes for curve in curves]),
-        after=np.concatenate([curve.after for curve in curves]),
+        slopes=curve.slopes.T.ravel(),
+        after=curve.after.T.ravel(),
     )
     if not ordered:
         out[list(planes)] = made

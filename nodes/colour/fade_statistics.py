@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-SIDE = 110
+SIDE = 60
 """Pixels on the long side of the picture that is looked at, at most."""
 _LEVELS = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
 _RANGE = (-0.3, 3.0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,20 @@ from safelight.nodes.colour.fade_estimate import (
     Estimator,
     Stage,
     colours,
+    levelled,
     standardised,
 )
 from safelight.nodes.colour.fade_statistics import Floats, reduced, statistics
-from safelight.nodes.colour.fading import MEDIA, Fade, Medium
+from safelight.nodes.colour.fading import DENSEST, EASE, MEDIA, Curve, Fade, Medium
 
-SAMPLES = 5000
+SAMPLES = {"print": 2000, "negative": 1200, "separations": 900}
 STAGES = 3
 RANK = 6
 RIDGE = 6.0
-HELD = 4
-"""Parts into which the pictures are divided for the covariance: each is told by maps fitted on the others."""
+LEAST = 0.3
+"""Least share of a dye that is drawn."""
+QUANTILES = 27
+"""Figures that are quantiles of the records: the first."""
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -46,13 +49,13 @@ def drawn(rng: np.random.Generator, medium: str) -> Fade:
     """Draw a fade of the ranges that the maps are fitted on."""
     if medium == "separations":
         none = np.zeros(3)
-        return Fade.of(np.concatenate([rng.normal(0, 0.25, 3), none, rng.normal(0, 0.2, 3), np.zeros(6)]))
-    share = rng.uniform(0.42, 1.0, 3)
+        return Fade.of(np.concatenate([rng.normal(0, 0.3, 3), none, rng.normal(0, 0.25, 3), np.zeros(6)]))
+    share = rng.uniform(LEAST, 1.0, 3)
     if rng.random() < 0.5:
         share[rng.integers(3)] = rng.uniform(0.85, 1.0)
-    bend = np.minimum(rng.uniform(-0.06, 0.06, 3) + rng.uniform(-0.03, 0.1), (1 / share - 1) / 2.2)
-    stain = rng.uniform(0, 0.12) + rng.uniform(-0.02, 0.02, 3) + np.array([0.0, 0.3, 1.0]) * rng.uniform(0, 0.18)
-    leak = rng.uniform(-0.02, 0.1, 6) * rng.uniform(0, 1)
+    bend = np.minimum(rng.uniform(-0.08, 0.08, 3) + rng.uniform(-0.04, 0.1), (1 / share - 1) / 2.2)
+    stain = rng.uniform(0, 0.2) + rng.uniform(-0.04, 0.04, 3) + np.array([0.0, 0.3, 1.0]) * rng.uniform(0, 0.2)
+    leak = rng.uniform(-0.03, 0.15, 6) * rng.uniform(0, 1)
     return Fade(tuple(share), tuple(bend), tuple(stain), tuple(leak))  # type: ignore[arg-type]
 
 
@@ -97,18 +100,23 @@ def samples(
         clean = how.density(varied(pictures[index][0], rng, medium, pictures[index][1]))
         fade = Fade() if rng.random() < unfaded else drawn(rng, medium)
         density = fade.faded(clean)
-        yield Sample(index, density, fade.vector(), metric(fade.vector(), density, how, rng))
+        yield Sample(index, density.astype(np.float32), fade.vector(), metric(fade.vector(), density, how, rng))
 
 
 def metric(vector: Floats, density: Floats, medium: Medium, rng: np.random.Generator) -> Floats:
     """Return the metric of `Sample`: CIE Lab, chroma counting as in CIE94."""
     d = density.reshape(3, -1)
-    d = d[:, rng.choice(d.shape[1], min(200, d.shape[1]), replace=False)]
-    here = colours(Fade.of(vector).repaired(d), medium)
+    d = d[:, rng.choice(d.shape[1], min(120, d.shape[1]), replace=False)]
+    step = 1e-3
+    tried = np.concatenate([vector[None], vector + step * np.eye(COUNT)])
+    fades = [Fade.of(one) for one in tried]
+    curve = Curve(np.array([f.share for f in fades])[:, :, None], np.array([f.bend for f in fades])[:, :, None])
+    stained = d - np.array([f.stain for f in fades])[:, :, None]
+    leaks = np.linalg.inv(np.array([f.leaks for f in fades]))
+    clean = curve.inverse(stained + (leaks - np.eye(3)) @ np.clip(stained, -EASE, DENSEST))
+    here, *moved = colours(clean.transpose(1, 0, 2), medium).transpose(1, 0, 2)
     chroma = np.hypot(here[1], here[2])
     weight = np.stack([np.ones_like(chroma), 1 / (1 + 0.045 * chroma), 1 / (1 + 0.03 * chroma)])
-    step = 1e-3
-    moved = [colours(Fade.of(vector + step * one).repaired(d), medium) for one in np.eye(COUNT)]
     slopes = np.stack([((there - here) * weight / step).ravel() for there in moved])
     return np.asarray(slopes @ slopes.T / d.shape[1])
 
@@ -154,7 +162,9 @@ def fitted(made: Sequence[Sample], medium: str, stages: int = STAGES, ridge: flo
     live = unit > 0
     own = np.array([one.metric for one in made])[:, live][:, :, live]
     held = own + np.diag(0.3 / unit[live] ** 2)  # what no picture shows still has a best guess
-    found, weight = np.zeros_like(truth), np.ones(len(made))
+    usual = np.mean([statistics(one.density)[:QUANTILES] for one in made if not np.any(one.vector)], axis=0)
+    start = np.array([levelled(np.asarray(one.density, np.float64), usual) for one in made])
+    found, weight = start, np.ones(len(made))
     done: list[Stage] = []
     first: Floats | None = None
     for _ in range(stages):
@@ -176,8 +186,8 @@ def fitted(made: Sequence[Sample], medium: str, stages: int = STAGES, ridge: flo
         found = np.clip(found + rows @ full_right.T @ full_left.T, LOWEST, HIGHEST)
     assert first is not None
     error = found - truth
-    gate = logistic(_rows(first[:, : first.shape[1] - COUNT - 1], found, unit), np.any(truth != 0, axis=1))
-    return Estimator(tuple(done), unit, error.T @ error / len(error), gate)
+    gate = logistic(np.concatenate([first, found / np.where(live, unit, 1)], 1), np.any(truth != 0, axis=1))
+    return Estimator(tuple(done), unit, error.T @ error / len(error), gate, usual)
 
 
 def _rows(figures: Floats, found: Floats, unit: Floats) -> Floats:
@@ -190,7 +200,7 @@ def logistic(rows: Floats, faded: Any, ridge: float = 20.0) -> Floats:
     balance = np.where(y > 0, 0.5 / max(y.mean(), 1e-6), 0.5 / max(1 - y.mean(), 1e-6))
     weights = np.zeros(rows.shape[1])
     penalty = np.full(rows.shape[1], ridge)
-    penalty[-1] = 1e-3
+    penalty[-1 - COUNT] = 1e-3  # the row's constant
     for _ in range(12):
         p = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
         slope = rows.T @ (balance * (p - y)) + penalty * weights
@@ -199,29 +209,24 @@ def logistic(rows: Floats, faded: Any, ridge: float = 20.0) -> Floats:
     return weights
 
 
-def unseen(made: Sequence[Sample], medium: str, parts: int = HELD) -> Floats:
-    """Return the covariance of the errors on pictures that were left out, and leave nothing else."""
-    errors = []
-    count = 1 + max(one.picture for one in made)
-    group = np.random.default_rng(5).permutation(count) % parts
-    for part in range(parts):
-        known = fitted([one for one in made if group[one.picture] != part], medium)
-        for one in [one for one in made if group[one.picture] == part][::4]:
-            errors.append(known.vector(one.density) - one.vector)
-    error = np.array(errors)
+def unseen(made: Sequence[Sample], medium: str) -> Floats:
+    """Return the covariance of the errors on a quarter of the pictures, told by maps fitted on the others."""
+    apart = np.random.default_rng(5).permutation(1 + max(one.picture for one in made)) % 4 == 0
+    known = fitted([one for one in made if not apart[one.picture]], medium)
+    error = np.array([known.vector(one.density) - one.vector for one in made if apart[one.picture]])
     return np.asarray(error.T @ error / len(error))
 
 
 def save(known: Estimator, path: Path) -> None:
     """Write an estimator (float32)."""
-    data: dict[str, Any] = {"unit": known.unit, "covariance": known.covariance, "gate": known.gate}
+    data: dict[str, Any] = {"unit": known.unit, "covariance": known.covariance, "gate": known.gate, "usual": known.usual}
     for i, stage in enumerate(known.stages):
         data |= {f"mean{i}": stage.mean, f"scale{i}": stage.scale, f"left{i}": stage.left, f"right{i}": stage.right}
     path.parent.mkdir(exist_ok=True)
     np.savez_compressed(path, **{name: np.asarray(value, np.float32) for name, value in data.items()})
 
 
-def read_pictures(folder: Path, side: int = 288) -> list[tuple[Floats, bool]]:
+def read_pictures(folder: Path, side: int = 144) -> list[tuple[Floats, bool]]:
     """Read the pictures of a folder as linear Rec.709 light, small; and whether each is scene-referred."""
     from PIL import Image
 
@@ -244,9 +249,9 @@ def main() -> None:
     """Fit all media and write their numbers."""
     pictures = read_pictures(Path(sys.argv[1]))
     for medium in sys.argv[2:] or MEDIA:
-        made = list(samples(pictures, SAMPLES, medium, 1))
+        made = list(samples(pictures, SAMPLES[medium], medium, 1))
         known = fitted(made, medium)
-        save(Estimator(known.stages, known.unit, unseen(made, medium), known.gate), NUMBERS / f"{medium}.npz")
+        save(replace(known, covariance=unseen(made, medium)), NUMBERS / f"{medium}.npz")
         print(medium, "done")
 
 

@@ -106,16 +106,15 @@ class Fade:
         matrix[~np.eye(3, dtype=bool)] = self.leak
         return matrix
 
-    @property
-    def curves(self) -> tuple[Curve, Curve, Curve]:
-        """The three curves f."""
-        a, b, c = (Curve(s, q) for s, q in zip(self.share, self.bend, strict=True))
-        return a, b, c
+    def curve(self, ndim: int = 1) -> Curve:
+        """Return the three curves as one, for arrays whose first of `ndim` axes is the dyes."""
+        shape = (3,) + (1,) * (ndim - 1)
+        return Curve(np.reshape(self.share, shape), np.reshape(self.bend, shape))
 
     def faded(self, density: npt.ArrayLike) -> Floats:
         """Return what density (3, …) has become; exact for densities within the film's range."""
         d = np.asarray(density, np.float64)
-        f = np.stack([curve.forward(one) for curve, one in zip(self.curves, d, strict=True)])
+        f = self.curve(d.ndim).forward(d)
         return np.asarray(np.tensordot(self.leaks, f, 1) + _up(self.stain, f))
 
     def repaired(self, density: npt.ArrayLike) -> Floats:
@@ -123,10 +122,10 @@ class Fade:
 
         What records see of each other is held to the film's range, so that a light beyond it stays its channel's own.
         """
-        d = np.asarray(density, np.float64) - _up(self.stain, np.asarray(density))
-        shared = np.tensordot(np.linalg.inv(self.leaks) - np.eye(3), np.clip(d, -EASE, DENSEST), 1)
-        d = d + shared
-        return np.stack([curve.inverse(one) for curve, one in zip(self.curves, d, strict=True)])
+        d = np.asarray(density, np.float64)
+        d = d - _up(self.stain, d)
+        d = d + np.tensordot(np.linalg.inv(self.leaks) - np.eye(3), np.clip(d, -EASE, DENSEST), 1)
+        return self.curve(d.ndim).inverse(d)
 
 
 def _three(values: Any) -> tuple[float, float, float]:
@@ -139,21 +138,22 @@ def _up(values: tuple[float, ...], like: Floats) -> Floats:
 
 
 class Curve:
-    """One dye: rises everywhere, its slope a broken line that is 1 beyond the film's range.
+    """One dye, or several side by side: rises everywhere, its slope a broken line that is 1 beyond the film's range.
 
     Attributes
     ----------
     slopes, after:
-        (4,) slope and faded density at the densities `KNOTS`.
+        (4, …) slope and faded density at the densities `KNOTS`.
     """
 
     KNOTS = np.array([-EASE, 0.0, DENSEST, DENSEST + EASE])
 
-    def __init__(self, share: float, bend: float) -> None:
-        self.slopes = np.array([1.0, share * (1 - bend), share * (1 - bend + 2 * bend * DENSEST), 1.0])
-        top = share * DENSEST * (1 + bend * (DENSEST - 1))
-        steps = EASE / 2 * (1 + self.slopes[1:3])
-        self.after = np.array([-steps[0], 0.0, top, top + steps[1]])
+    def __init__(self, share: npt.ArrayLike, bend: npt.ArrayLike) -> None:
+        s, b = np.asarray(share, np.float64), np.asarray(bend, np.float64)
+        low, high, top = s * (1 - b), s * (1 - b + 2 * b * DENSEST), s * DENSEST * (1 + b * (DENSEST - 1))
+        one = np.ones_like(low)
+        self.slopes = np.stack([one, low, high, one])
+        self.after = np.stack([-EASE / 2 * (1 + low), 0 * one, top, top + EASE / 2 * (1 + high)])
 
     def forward(self, d: npt.ArrayLike) -> Floats:
         """Return f(d)."""
