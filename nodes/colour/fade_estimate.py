@@ -28,7 +28,9 @@ HIGHEST = np.array([0.7] * 3 + [0.4] * 3 + [0.9] * 3 + [0.3] * 6)
 NUMBERS = Path(__file__).with_name("fades")
 _FAR = 4.0  # standard deviations at which a figure is held: what was never seen is not extrapolated
 # Rec.709 to CIE XYZ: the records' own primaries serve well enough to say how different two colours look.
-_XYZ = np.array([[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]])
+_XYZ = np.array(
+    [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
+)
 
 Reason = Literal["", "black", "one colour", "monochrome", "empty"]
 
@@ -65,6 +67,13 @@ class Estimator:
             found = found + stage.left @ (stage.right @ self._row(figures, found))
             found = np.clip(found, LOWEST, HIGHEST)
         return np.where(self.unit > 0, found, 0.0)
+
+    def steady(self, density: Floats) -> Floats:
+        """Return the mean of what the picture tells and what its four corners tell, each of 0.8 of its sides."""
+        height, width = density.shape[1:]
+        h, w = max(1, int(0.8 * height)), max(1, int(0.8 * width))
+        corners = [density[:, y : y + h, x : x + w] for y in (0, height - h) for x in (0, width - w)]
+        return np.mean([self.vector(one) for one in (density, *corners)], axis=0)
 
     def _row(self, figures: Floats, found: Floats) -> Floats:
         return np.concatenate([figures, found / np.where(self.unit > 0, self.unit, 1), [1.0]])
@@ -131,7 +140,9 @@ def _reason(light: Floats, density: Floats, medium: Medium) -> Reason:
     # The three records of a picture without colours are functions of one another, whatever cast lies over it.
     order = np.argsort(d.mean(0), kind="stable")
     parts = [part for part in np.array_split(order, max(1, min(64, order.size // 16))) if part.size]
-    left = [d[:, part] - d[:, part].mean(0) - (d[:, part] - d[:, part].mean(0)).mean(1, keepdims=True) for part in parts]
+    left = [
+        d[:, part] - d[:, part].mean(0) - (d[:, part] - d[:, part].mean(0)).mean(1, keepdims=True) for part in parts
+    ]
     if float(np.sqrt(np.mean(np.concatenate(left, 1) ** 2))) < 0.006:
         return "monochrome"
     return ""
@@ -181,7 +192,7 @@ def blind(shot: list[Seen], medium_name: str) -> Estimate:
     told = [one for one in shot if not one.reason]
     if not told:
         return Estimate(np.zeros(COUNT), known.covariance, 0.0, 0.0)
-    found = np.array([known.vector(one.density) for one in told])
+    found = np.array([known.steady(one.density) for one in told])
     vector = np.median(found, axis=0)
     faded = float(np.median([known.faded(one.density, vector) for one in told]))
     apart = []

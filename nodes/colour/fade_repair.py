@@ -101,9 +101,7 @@ class FadeRepair(Node):
     id = "FadeRepair"
     inputs = (
         Port("input", "The faded picture, scene-linear."),
-        Port(
-            "reference", "For estimate = reference: an unfaded picture of the same. Only looked at.", optional=True
-        ),
+        Port("reference", "For estimate = reference: an unfaded picture of the same. Only looked at.", optional=True),
     )
     Params = FadeRepairParams
     scratch = 1.2
@@ -201,9 +199,7 @@ class FadeRepair(Node):
             }
         )  # fmt: skip
 
-    def analysis_requests(
-        self, params: FadeRepairParams, clips: Mapping[str, Clip]
-    ) -> Mapping[str, Sequence[Request]]:
+    def analysis_requests(self, params: FadeRepairParams, clips: Mapping[str, Clip]) -> Mapping[str, Sequence[Request]]:
         """Look at up to eight frames, spread over the shot, and at that of the patch; at the reference's likewise."""
         frames = {port: spread(clip.frames) for port, clip in clips.items()}
         clip = clips["input"]

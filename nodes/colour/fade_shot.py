@@ -47,9 +47,7 @@ class Known:
     patch_colour: tuple[float, ...]
 
 
-def measured(
-    known: Known, images: Pictures, seen: Records, config: ColourConfig, device: Device
-) -> dict[str, Any]:
+def measured(known: Known, images: Pictures, seen: Records, config: ColourConfig, device: Device) -> dict[str, Any]:
     """Return the analysis of a shot as plain data: `vector` for the render, the rest for people.
 
     `confidence` is from 0 to 1: the share of the colour difference made that is no doubt (change² over change² and
@@ -135,8 +133,7 @@ def _referred(
 ) -> tuple[Floats, Floats, str]:
     medium = MEDIA[known.medium]
     theirs = {
-        frame: Seen.of(frame, seen.light(_colours(image, device)), medium)
-        for frame, image in images.of("reference")
+        frame: Seen.of(frame, seen.light(_colours(image, device)), medium) for frame, image in images.of("reference")
     }
     if all(one.reason for one in theirs.values()):
         raise RenderError("the reference shows no colours", remedy="Connect a picture with colours.")

@@ -219,7 +219,12 @@ def unseen(made: Sequence[Sample], medium: str) -> Floats:
 
 def save(known: Estimator, path: Path) -> None:
     """Write an estimator (float32)."""
-    data: dict[str, Any] = {"unit": known.unit, "covariance": known.covariance, "gate": known.gate, "usual": known.usual}
+    data: dict[str, Any] = {
+        "unit": known.unit,
+        "covariance": known.covariance,
+        "gate": known.gate,
+        "usual": known.usual,
+    }
     for i, stage in enumerate(known.stages):
         data |= {f"mean{i}": stage.mean, f"scale{i}": stage.scale, f"left{i}": stage.left, f"right{i}": stage.right}
     path.parent.mkdir(exist_ok=True)

@@ -39,7 +39,9 @@ Fading = Callable[[Floats], Floats]
 
 SIDE = 192
 FADES = 8
-_XYZ = np.array([[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]])
+_XYZ = np.array(
+    [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
+)
 _TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
 _LEVELS = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
 
@@ -95,8 +97,8 @@ def fade(rng: np.random.Generator, kind: int, medium: str = "print") -> Fading:
     if medium == "separations":  # the fit's are of a standard deviation of 0.25 in ln, 0.2 in density
         gain, base = np.exp(rng.uniform(0.3, 0.7, 3) * rng.choice([-1, 1], 3)), rng.uniform(-0.35, 0.45, 3)
         return lambda d: _up(gain) * d + _up(base)
-    share = rng.uniform(0.45, 0.95, 3)
-    share[rng.integers(3)] = rng.uniform(0.25, 0.42)
+    share = rng.uniform(0.5, 0.98, 3)
+    share[rng.integers(3)] = rng.uniform(0.25, 0.5)
     stain = rng.uniform(0, 0.1, 3) + np.array([0.0, 0.4, 1.0]) * rng.uniform(0, 0.2)
     if kind == 3:
         stain = stain + rng.uniform(0.1, 0.25)
@@ -144,7 +146,9 @@ class Ours:
         self.back = np.linalg.inv(self.into)
         self.spent = 0.0
 
-    def __call__(self, light: Floats, reference: Floats | None = None, **params: Any) -> tuple[Floats, Mapping[str, Any]]:
+    def __call__(
+        self, light: Floats, reference: Floats | None = None, **params: Any
+    ) -> tuple[Floats, Mapping[str, Any]]:
         """Return the repaired Rec.709 light, and the analysis."""
         node, device = FadeRepair(), Device("cpu", 1)
         how = FadeRepairParams(**params)
