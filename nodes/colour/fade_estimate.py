@@ -73,7 +73,7 @@ class Estimator:
         height, width = density.shape[1:]
         h, w = max(1, int(0.8 * height)), max(1, int(0.8 * width))
         corners = [density[:, y : y + h, x : x + w] for y in (0, height - h) for x in (0, width - w)]
-        return np.mean([self.vector(one) for one in (density, *corners)], axis=0)
+        return np.asarray(np.mean([self.vector(one) for one in (density, *corners)], axis=0), np.float64)
 
     def _row(self, figures: Floats, found: Floats) -> Floats:
         return np.concatenate([figures, found / np.where(self.unit > 0, self.unit, 1), [1.0]])
@@ -161,7 +161,7 @@ def change(fade: Fade, density: Floats, medium: Medium) -> float:
 
 
 def doubt(vector: Floats, covariance: Floats, density: Floats, medium: Medium) -> float:
-    """Return the colour difference (CIE 1976, root of mean square) that an error of `covariance` makes in the repair."""
+    """Return the colour difference (CIE 1976, rms) that an error of `covariance` makes in the repair."""
     d = density.reshape(3, -1)
     d = d[:, :: max(1, d.shape[1] // 300)]
     here = colours(Fade.of(vector).repaired(d), medium)

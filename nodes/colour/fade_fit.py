@@ -39,7 +39,7 @@ def believed(vector: Floats, covariance: Floats, left: Residual, steps: int = 12
     z, damping = np.zeros(basis.shape[1]), 1e-3
 
     def at(z: Floats) -> Floats:
-        return np.clip(vector + basis @ z, LOWEST, HIGHEST)
+        return np.asarray(np.clip(vector + basis @ z, LOWEST, HIGHEST), np.float64)
 
     def cost(z: Floats, r: Floats) -> float:
         return float(z @ z + r @ r)

@@ -279,7 +279,7 @@ def _check_patches(params: FadeRepairParams, clip: Clip) -> None:
         len(params.patch_colour) * 4 != len(corners) * 3 or min(params.patch_colour, default=0.0) <= 0
     ):
         raise GraphError(
-            f"{len(corners) // 4} areas need as many colours, and 'patch_colour' has {len(params.patch_colour)} numbers",
+            f"{len(corners) // 4} areas need as many colours; 'patch_colour' has {len(params.patch_colour)} numbers",
             where="parameter 'patch_colour'",
             remedy="Give red, green, blue for each area, scene-linear, above 0.",
         )

@@ -37,7 +37,7 @@ def reduced(light: npt.ArrayLike, side: int = SIDE) -> Floats:
         ys, planes = ys[:-1], planes[:, : height // step * step]
     if len(xs) > 1 and width % step:
         xs, planes = xs[:-1], planes[:, :, : width // step * step]
-    good = np.isfinite(planes).all(0)
+    good = np.asarray(np.isfinite(planes).all(0))
     count = _blocks(good[None].astype(np.float64), ys, xs)
     total = _blocks(np.where(good, planes, 0.0), ys, xs)
     made = total / np.maximum(count, 1)

@@ -56,7 +56,7 @@ def drawn(rng: np.random.Generator, medium: str) -> Fade:
     bend = np.minimum(rng.uniform(-0.08, 0.08, 3) + rng.uniform(-0.04, 0.1), (1 / share - 1) / 2.2)
     stain = rng.uniform(0, 0.2) + rng.uniform(-0.04, 0.04, 3) + np.array([0.0, 0.3, 1.0]) * rng.uniform(0, 0.2)
     leak = rng.uniform(-0.03, 0.15, 6) * rng.uniform(0, 1)
-    return Fade(tuple(share), tuple(bend), tuple(stain), tuple(leak))  # type: ignore[arg-type]
+    return Fade(tuple(share), tuple(bend), tuple(stain), tuple(leak))
 
 
 def varied(picture: Floats, rng: np.random.Generator, medium: str, scene: bool) -> Floats:
@@ -228,7 +228,8 @@ def save(known: Estimator, path: Path) -> None:
     for i, stage in enumerate(known.stages):
         data |= {f"mean{i}": stage.mean, f"scale{i}": stage.scale, f"left{i}": stage.left, f"right{i}": stage.right}
     path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(path, **{name: np.asarray(value, np.float32) for name, value in data.items()})
+    few: dict[str, Any] = {name: np.asarray(value, np.float32) for name, value in data.items()}
+    np.savez_compressed(path, **few)
 
 
 def read_pictures(folder: Path, side: int = 144) -> list[tuple[Floats, bool]]:
@@ -244,7 +245,7 @@ def read_pictures(folder: Path, side: int = 144) -> list[tuple[Floats, bool]]:
         elif path.suffix == ".exr":
             import OpenImageIO
 
-            pixels = OpenImageIO.ImageBuf(str(path)).get_pixels(OpenImageIO.FLOAT)[..., :3]
+            pixels = np.asarray(OpenImageIO.ImageBuf(str(path)).get_pixels(OpenImageIO.FLOAT))[..., :3]
             light = np.clip(np.nan_to_num(pixels.transpose(2, 0, 1), posinf=500.0), 0, 500).astype(np.float64)
             made.append((reduced(light, side), True))
     return made

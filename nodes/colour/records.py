@@ -55,7 +55,7 @@ def records(config: ColourConfig, primaries: str, medium: str) -> Records:
     else:
         space = config.resolve(primaries)
     into = matrix(config, config.working, space)
-    return Records(space, into, np.linalg.inv(into))
+    return Records(space, into, np.asarray(np.linalg.inv(into), np.float64))
 
 
 def matrix(config: ColourConfig, source: str, target: str) -> Floats:

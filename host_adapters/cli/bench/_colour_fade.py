@@ -1,9 +1,10 @@
 """Faded pictures brought back, beside white balance and curves.
 
 Real pictures (SAFELIGHT_TEST_DATA; else frames of the Plate) are faded in ways that the estimator of FadeRepair was not
-fitted on: a share of one dye under the least of the fit (0.42) in every fade; density lost by a power law, or more of
-it the denser, where the model's curve is a parabola; leaks and stain beyond the fit's; dyes of other primaries. Mean
-CIEDE2000 to the original, in Rec.709 light as displayed, D65.
+fitted on: density lost by a power law (kinds 0, 2, 3) or by a saturating curve with leaks of the other sign (1), where
+the fit has parabolas; dyes of Rec.2020 primaries, taken apart in Rec.709 (2); stain beyond the fit's (3). In each the
+share of one dye is drawn from 0.25 to 0.5 and of the others from 0.5 to 0.98 (the fit: 0.3 to 1). Mean CIEDE2000 to the
+original, in Rec.709 light as displayed, D65.
 
 Peers of two sorts. Blind ones see what FadeRepair sees; of several, the one is counted that is best for each picture,
 which takes the original to know. Oracles are fitted to the original itself: no blind method can do what they do.
@@ -46,7 +47,7 @@ _TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164
 _LEVELS = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
 
 
-# --- pictures ----------------------------------------------------------------------------------------------------------
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 def pictures(quick: bool) -> dict[str, Floats]:
@@ -78,18 +79,18 @@ def _real(root: Path, quick: bool) -> Iterator[tuple[str, Floats]]:
     import OpenImageIO
 
     for path in sorted((root / "exr").glob("*.exr")):
-        pixels = OpenImageIO.ImageBuf(str(path)).get_pixels(OpenImageIO.FLOAT)[..., :3].transpose(2, 0, 1)
+        pixels = np.asarray(OpenImageIO.ImageBuf(str(path)).get_pixels(OpenImageIO.FLOAT))[..., :3].transpose(2, 0, 1)
         yield str(path.relative_to(root)), reduced(_shown(pixels), SIDE)
 
 
 def _shown(light: npt.ArrayLike) -> Floats:
     """Return scene-linear light as a print shows it: exposed to 0.18 at its mean stop, highlights by x / (1 + x)."""
-    light = np.clip(np.nan_to_num(np.asarray(light, np.float64), posinf=0.0), 0, 1e4)
-    light = light * 0.3 / np.exp(np.log(light.mean(0) + 1e-4).mean())
-    return np.asarray(light / (1 + light))
+    held = np.clip(np.nan_to_num(np.asarray(light, np.float64), posinf=0.0), 0, 1e4)
+    held = held * 0.3 / np.exp(np.log(held.mean(0) + 1e-4).mean())
+    return np.asarray(held / (1 + held))
 
 
-# --- fades -------------------------------------------------------------------------------------------------------------
+# --- fades -----------------------------------------------------------------------------------------------------------
 
 
 def fade(rng: np.random.Generator, kind: int, medium: str = "print") -> Fading:
@@ -131,7 +132,7 @@ def density(light: Floats) -> Floats:
     return np.asarray(-np.log10(np.clip(light, 10.0**-3.5, None)))
 
 
-# --- ours --------------------------------------------------------------------------------------------------------------
+# --- ours ------------------------------------------------------------------------------------------------------------
 
 
 class Ours:
@@ -180,7 +181,7 @@ class _Shown:
         yield 1, self.images[port]
 
 
-# --- peers -------------------------------------------------------------------------------------------------------------
+# --- peers -----------------------------------------------------------------------------------------------------------
 
 
 def gains(light: Floats) -> dict[str, Floats]:
@@ -233,7 +234,7 @@ def oracle_curves(light: Floats, truth: Floats) -> Floats:
     return made
 
 
-# --- figures -----------------------------------------------------------------------------------------------------------
+# --- figures ---------------------------------------------------------------------------------------------------------
 
 
 def difference(light: Floats, truth: Floats) -> float:
@@ -298,8 +299,8 @@ def _other(got: dict[str, list[float]], ours: Ours, medium: str, truth: Floats, 
     light = given
     got[f"{medium}: nothing"].append(difference(light, truth))
     got[f"{medium}: gains"].append(min(difference(one, truth) for one in gains(light).values()))
-    primaries = {"primaries": rec709(config_for(ours.settings))} if medium == "negative" else {}
-    got[f"{medium}: ours"].append(difference(ours(light, medium=medium, **primaries)[0], truth))
+    primaries = rec709(config_for(ours.settings)) or "auto"
+    got[f"{medium}: ours"].append(difference(ours(light, medium=medium, primaries=primaries)[0], truth))
 
 
 def _blocks(truth: Floats) -> tuple[Floats, Floats]:
