@@ -23,7 +23,7 @@ from safelight.graph.errors import GraphError, SafelightError
 from safelight.graph.execute import Executor
 from safelight.graph.graph import Graph, Source
 from safelight.graph.image import Image
-from safelight.graph.node import Request
+from safelight.graph.node import Request, Settings
 from safelight.graph.params import extra
 from safelight.graph.plan import Target, plan
 from safelight.graph.progress import Progress, Silent, Stage
@@ -140,6 +140,10 @@ class _Made:
     progress: Progress
     cancel: threading.Event | None
     analyses: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def settings(self) -> Settings:
+        return self.graph.settings
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
         return self.of(self.graph.nodes[self.name].inputs[0].name)

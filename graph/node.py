@@ -109,6 +109,11 @@ class Inputs:
 class Pictures(Protocol):
     """The pictures an analysis asked for: (frame, image), in the order asked for, made as they are drawn."""
 
+    @property
+    def settings(self) -> Settings:
+        """What the document says beside its nodes."""
+        ...
+
     def __iter__(self) -> Iterator[tuple[int, Image]]:
         """Yield those of the first input."""
         ...

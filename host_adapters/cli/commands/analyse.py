@@ -69,6 +69,15 @@ def analyse(
             "--against", metavar="PICTURES", help="Match these to the plate's grain and say how well: see GrainMatch."
         ),
     ] = None,
+    fade: Annotated[
+        Path | None,
+        typer.Option(
+            "--fade", metavar="FILE", help="Say how the dyes have faded, and draw it: .png or .html. See FadeRepair."
+        ),
+    ] = None,
+    medium: Annotated[
+        str, typer.Option("--medium", metavar="print|negative|separations", help="What has faded, for --fade.")
+    ] = "print",
     cuts: Annotated[
         bool,
         typer.Option("--cuts", help="Find cuts, dissolves and fades too, as 'safelight cuts': every frame is read."),
@@ -92,6 +101,7 @@ def analyse(
       safelight analyse scan.####.dpx
       safelight analyse scan.####.dpx --plot grain.html --profile grain.json
       safelight analyse scan.####.dpx --cuts
+      safelight analyse scan.####.tif --fade fade.html --medium print
       safelight analyse scan.exr --stock 500T --pitch 6 --patch 200,100,600,400 --json
       safelight analyse scan.####.dpx --against render.####.exr --plot match.png
       safelight analyse scan.####.dpx --film-grain-table grain.tbl
@@ -127,6 +137,16 @@ def analyse(
             f"'{plot.name}' is no PNG and no HTML", remedy="Call the plot, for instance, grain.png or grain.html."
         )
     place, budget = choose_device(device, threads), read_size(memory) or default_budget()
+    if fade is not None:
+        if any((plot, profile, film_grain_table, patch, pitch, stock, against, cuts)):
+            raise GraphError(
+                "--fade looks at colours alone: it goes with --medium and --colourspace",
+                remedy="Leave the other options out, or analyse twice.",
+            )
+        from safelight.host_adapters.cli.fade_report import report
+
+        report(sequence, fade, medium, colourspace, place, budget, untrusted=untrusted, as_json=as_json)
+        return
     if cuts and (against is not None or sequence.suffix.casefold() == ".json"):
         raise GraphError("--cuts looks at a sequence", remedy="Leave out --cuts, or analyse the sequence itself.")
     if against is not None:

@@ -35,7 +35,7 @@ class Shown:
     """Pictures as the engine hands them to an analysis."""
 
     def __init__(self, ports: Mapping[str, np.ndarray], asked: Mapping[str, Sequence[Request]]) -> None:
-        self.ports, self.asked = ports, asked
+        self.ports, self.asked, self.settings = ports, asked, Settings()
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
         return self.of("input")
