@@ -236,7 +236,8 @@ def _colour_of(channels: tuple[str, ...]) -> list[int]:
 
 def _shown(planes: Array, channels: tuple[str, ...], region: Region, display: Region) -> Array:
     """Return the signal over the display window, (3, H, W), black where there is no data."""
-    colour = planes[_colour_of(channels)]
+    at = _colour_of(channels)
+    colour = planes[at[0] : at[0] + 3] if at[1:] == [at[0] + 1, at[0] + 2] else planes[at]
     if region != display:
         out = np.zeros((len(colour), display.height, display.width), np.float32)
         part = display.intersect(region)

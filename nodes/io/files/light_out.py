@@ -52,7 +52,7 @@ def sidecar_of(path: Path, kind: str = "light") -> Path:
     pattern = parse_pattern(path)
     name = path.name
     if pattern is not None:
-        name = (pattern.before.rstrip("._- ") or "frames") + path.suffix
+        name = (pattern.before.rstrip(".") or "frames") + path.suffix
     return path.with_name(f"{name}.{kind}.json")
 
 
