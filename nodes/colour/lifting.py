@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from safelight.colour.transfer import PQ_PEAK, pq
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Image
+from safelight.graph.region import Region
+from safelight.nodes.colour.lift_fields import fields, table
+from safelight.nodes.colour.source import WORKING, Source
 from safelight.nodes.kernels.launch import launch
 
 Floats = npt.NDArray[np.float64]
@@ -115,7 +119,7 @@ class Curve:
         above = self.knee * 2 ** self.up(np.log2(np.maximum(v, self.knee) / self.knee))
         return np.asarray(np.where(v > self.knee, above, v))
 
-    def arguments(self) -> dict[str, float]:
+    def arguments(self) -> dict[str, Any]:
         """Return what the kernel takes."""
         return {
             "knee": self.knee / PQ_PEAK,
@@ -146,6 +150,14 @@ class Lift:
         Factor of Ct and Cp at the clip level.
     back:
         From HDR to SDR.
+    source:
+        The channels that clip and are rounded.
+    level:
+        Light at which they clip, SDR white = 1.
+    stops:
+        The most light that what clips is given; 0: none.
+    deband:
+        Codes are smoothed within their rounding; on the way back, rounded.
     to_lms:
         3 × 3, working space to cone responses (BT.2100), white 1, 1, 1.
     """
@@ -155,6 +167,10 @@ class Lift:
     saturation: float
     back: bool
     to_lms: Floats
+    source: Source = WORKING
+    level: float = 1.0
+    stops: float = 0.0
+    deband: bool = False
 
     @property
     def gain(self) -> float:
@@ -163,6 +179,7 @@ class Lift:
         return 1 / up if self.back else up
 
 
+@lru_cache(maxsize=8)
 def working_to_lms(config: ColourConfig) -> Floats:
     """Return the 3 × 3 matrix from the working space to the cone responses of BT.2100.
 
@@ -186,24 +203,42 @@ def working_to_lms(config: ColourConfig) -> Floats:
 
 
 def lift_planes(
-    device: Device, lift: Lift, image: Image, planes: tuple[int, ...], out: Array, *, isa: str | None = None
+    device: Device, lift: Lift, image: Image, planes: tuple[int, ...], out: Array, *, width: int, isa: str | None = None
 ) -> None:
-    """Lift the colour planes of an image into those of `out` (C, H, W), which covers the same region."""
-    curve = lift.curve
-    assert curve is not None
-    source, made = (OUT_WHITE, lift.diffuse_white) if lift.back else (lift.diffuse_white, OUT_WHITE)
-    to_lms = lift.to_lms * (source / PQ_PEAK)
-    from_lms = np.linalg.inv(lift.to_lms) * (PQ_PEAK / made)
-    if len(planes) == 1:
-        to_lms, from_lms = np.zeros((3, 3)), np.zeros((3, 3))
-        to_lms[:, 0], from_lms[0, 0] = source / PQ_PEAK, PQ_PEAK / made
+    """Lift the colour planes of an image into those of `out` (C, H, W), which covers the same region.
+
+    Parameters
+    ----------
+    image:
+        A whole frame: what is around a pixel counts.
+    width:
+        Of the display window.
+    """
+    if lift.curve is None:
+        for plane in planes:
+            values = image.data[plane]
+            out[plane] = device.xp.where(device.xp.isfinite(values), values * np.float32(lift.gain), values)
+        return
+    region = Region.sized(image.region.width, image.region.height)
+    colour, source = len(planes) == 3, lift.source
+    pixels = image.data, region
+    smooth = recover = None
+    if not lift.back and (lift.deband or lift.stops):
+        smooth, recover = fields(
+            device, source, pixels, planes, width=width, level=lift.level, deband=lift.deband, stops=lift.stops, isa=isa
+        )
+    given, made = (OUT_WHITE, lift.diffuse_white) if lift.back else (lift.diffuse_white, OUT_WHITE)
+    one = np.zeros((3, 3))
+    one[:, 0] = 1
+    to_lms, from_lms = (lift.to_lms, np.linalg.inv(lift.to_lms)) if colour else (one, one)
+    to_source = source.to_source if colour else np.eye(3)
     launch(
-        device, "hdr_lift", image.region, isa=isa,
-        image=image, out=(out, image.region), to_lms=to_lms.ravel(), from_lms=from_lms.ravel(), gain=lift.gain,
-        **curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
-        plane=_three(planes), planes=len(planes),
+        device, "hdr_lift", region, isa=isa,
+        image=pixels, out=(out, region), smooth=smooth or pixels, recover=recover or pixels,
+        to_lms=(to_lms * (given / PQ_PEAK)).ravel(), from_lms=(from_lms * (PQ_PEAK / made)).ravel(), gain=lift.gain,
+        **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
+        table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),
+        level=lift.level, deband=lift.deband if lift.back else smooth is not None,
+        clip=lift.stops > 0 if lift.back else recover is not None, plane=np.resize(np.asarray(planes, np.int32), 3),
+        planes=len(planes),
     )  # fmt: skip
-
-
-def _three(values: tuple[int, ...]) -> Any:
-    return np.resize(np.asarray(values, np.int32), 3)

@@ -1,0 +1,24 @@
+// Twice the size, joined with what is there: own * fine + up * doubled; of the first `rounded` planes fine + the part of
+// the difference that may be rounding.
+#include "driver.h"
+#include "halves.h"
+#include "lift_source.h"
+
+struct lift_expand_args {
+    sl::Grid grid;
+    sl::In half, fine;
+    sl::Out out;  // may be fine itself
+    float own, up;
+    int rounded, planes;
+};
+
+template <bool EDGE>
+SL_FN void lift_expand(const lift_expand_args& k, const sl::At<EDGE>& at) {
+    using namespace sl;
+    for (int c = 0; c < k.planes; ++c) {
+        const F wide = doubled(k.half, c, at.x, at.y), here = at.load(k.fine, c);
+        const F joined = mad(wide, splat(k.up), here * k.own);
+        at.store(k.out, c, c < k.rounded ? here + within_rounding(wide - here) : joined);
+    }
+}
+SL_PIXEL_KERNEL(lift_expand)
