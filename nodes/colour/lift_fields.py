@@ -15,7 +15,9 @@ Plane = tuple[Any, Region]
 
 COARSEST = 8
 """Levels of the pyramid of codes: bands up to 256 pixels wide are smoothed."""
-BUSY = 3
+STEPS = 2
+"""Steps of smoothing at half the size; twice as many at every smaller one, up to 16."""
+BUSY = 4
 """Level at which it is told how busy codes are."""
 HIGHLIGHTS = 24
 """The picture's width over the size of an area that is too large for a lamp or a glint."""
@@ -72,13 +74,27 @@ def fields(
 
 
 def _smooth(device: Device, codes: Plane, isa: str | None) -> Plane:
-    """Estimate from coarse to fine: at each size within half a code of the mean there, which holds the truth."""
-    sizes = _pyramid(device, codes, COARSEST, isa)
+    """Find the smoothest picture that rounds to the codes, from coarse to fine.
+
+    At each size it lies within half a code of the mean code there, which holds the truth too.
+    """
+    sizes = _pyramid(device, codes, COARSEST, isa, 4, True)
     found = sizes[-1]
     for size in range(len(sizes) - 2, -1, -1):
         own = 1.0 if size + 1 >= BUSY else 0.0
-        found = _joined(device, found, sizes[size], own, 1 - own, isa, rounded=3, out=sizes[size])
+        found = _joined(device, found, sizes[size], own, 1 - own, isa, rounded=3)
+        for _ in range(min(STEPS << size, 16)):
+            found = _relaxed(device, found, sizes[size], isa)
     return found
+
+
+def _relaxed(device: Device, smooth: Plane, codes: Plane, isa: str | None) -> Plane:
+    made = device.empty(codes[0].shape), codes[1]
+    launch(
+        device, "lift_relax", codes[1], reach=1, isa=isa, smooth=smooth, codes=codes, out=made, rounded=3,
+        planes=codes[0].shape[0],
+    )  # fmt: skip
+    return made
 
 
 def _recovered(
@@ -107,14 +123,16 @@ def _recovered(
     return out if base == 1 else _joined(device, out, (clips[0][0][:3], clips[0][1]), 0.0, 1.0, isa)
 
 
-def _pyramid(device: Device, first: Plane, most: int, isa: str | None) -> list[Plane]:
-    """Return a picture and its halves, at most that many, down to a single pixel."""
+def _pyramid(
+    device: Device, first: Plane, most: int, isa: str | None, least: int = 1, straight: bool = False
+) -> list[Plane]:
+    """Return a picture and its halves, at most that many, none with a side under `least`."""
     sizes = [first]
-    while len(sizes) < most and max(sizes[-1][1].width, sizes[-1][1].height) > 1:
+    while len(sizes) < most and min(sizes[-1][1].width, sizes[-1][1].height) > max(least, 1):
         region = _half(sizes[-1][1])
         count = first[0].shape[0]
         made = device.empty((count, region.height, region.width)), region
-        launch(device, "lift_shrink", region, isa=isa, image=sizes[-1], out=made, planes=count)
+        launch(device, "lift_shrink", region, isa=isa, image=sizes[-1], out=made, straight=straight, planes=count)
         sizes.append(made)
     return sizes
 
@@ -128,9 +146,8 @@ def _joined(
     isa: str | None,
     *,
     rounded: int = 0,
-    out: Plane | None = None,
 ) -> Plane:
-    made = out or (device.empty(fine[0].shape), fine[1])
+    made = device.empty(fine[0].shape), fine[1]
     launch(
         device, "lift_expand", fine[1], isa=isa, half=half, fine=fine, out=made, own=own, up=up, rounded=rounded,
         planes=fine[0].shape[0],

@@ -7,6 +7,8 @@ Daly, Perceptual signal coding for more efficient usage of bit codes, SMPTE Moti
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,10 +41,17 @@ def sensitivity(frequency: npt.ArrayLike, light: npt.ArrayLike, field: float = F
 
 def modulation(light: npt.ArrayLike) -> Values:
     """Return the least amplitude over mean of a wave that is seen, at the frequency where the eye is best."""
-    frequencies = np.geomspace(0.2, 30, 200).reshape(-1, *[1] * np.ndim(light))
-    return np.asarray(1 / sensitivity(frequencies, np.asarray(light)[None]).max(axis=0))
+    levels, least = _least()
+    return np.asarray(np.interp(np.log(np.maximum(light, levels[0])), np.log(levels), least))
 
 
 def least_step(light: npt.ArrayLike) -> Values:
     """Return the least step that is seen, over its light: modulation times 2 / 1.27, from waves to edges (BT.2246)."""
     return modulation(light) * 2 / 1.27
+
+
+@cache
+def _least() -> tuple[Values, Values]:
+    levels = np.geomspace(1e-3, 1e4, 400)
+    frequencies = np.geomspace(0.2, 30, 200)[:, None]
+    return levels, 1 / sensitivity(frequencies, levels).max(axis=0)

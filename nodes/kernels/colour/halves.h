@@ -5,17 +5,30 @@
 
 namespace sl {
 
-// LANES values from x on; beyond the picture its border pixel.
-SL_FN F run(const In& in, int c, int x, int y) {
-    const float* row = in.p + c * in.plane + iclamp(y, 0, in.h - 1) * in.row;
+// LANES values from x on; one pixel beyond the picture the line goes on straight.
+SL_FN F run_across(const In& in, int c, int x, int y) {
+    const float* row = in.p + c * in.plane + y * in.row;
+    const int last = in.w - 1, before = imin(1, last), after = imax(last - 1, 0);
 #if SL_LANES == 1
-    return row[iclamp(x, 0, in.w - 1)];
+    return x < 0 ? mad(row[0], 2.0f, -row[before]) : x > last ? mad(row[last], 2.0f, -row[after]) : row[x];
 #else
     if (x >= 0 && x + LANES <= in.w) return load_lanes(row + x);
-    F v;
-    for (int i = 0; i < LANES; ++i) v[i] = row[iclamp(x + i, 0, in.w - 1)];
-    return v;
+    F v, base, other;
+    for (int i = 0; i < LANES; ++i) {
+        const int at = x + i;
+        v[i] = row[iclamp(at, 0, last)];
+        base[i] = at < 0 || at > last ? 2.0f : 1.0f;
+        other[i] = at < 0 ? row[before] : at > last ? row[after] : 0.0f;
+    }
+    return mad(v, base, -other);
 #endif
+}
+
+// The same of a row beyond the picture.
+SL_FN F run(const In& in, int c, int x, int y) {
+    if (y >= 0 && y < in.h) return run_across(in, c, x, y);
+    const int edge = y < 0 ? 0 : in.h - 1, inner = y < 0 ? imin(1, edge + in.h - 1) : imax(edge - 1, 0);
+    return mad(run_across(in, c, x, edge), splat(2.0f), -run_across(in, c, x, inner));
 }
 
 // The pixels 2x and 2x + 1, for LANES values of x.
@@ -38,6 +51,23 @@ SL_FN F half_mean(const In& in, int c, int x, int y) {
     run_pairs(in, c, x, 2 * y, a, b);
     run_pairs(in, c, x, 2 * y + 1, d, e);
     return ((a + b) + (d + e)) * 0.25f;
+}
+
+// The same where half of a mean's pixels may lie beyond the picture: there the line goes on straight.
+SL_FN F half_mean_straight(const In& in, int c, int x, int y) {
+    if (2 * (x + LANES) <= in.w && 2 * y + 1 < in.h) return half_mean(in, c, x, y);
+    F sum = splat(0.0f);
+    for (int j = 0; j < 2; ++j) {
+#if SL_LANES == 1
+        sum = sum + (run(in, c, 2 * x, 2 * y + j) + run(in, c, 2 * x + 1, 2 * y + j));
+#else
+        F first, second;
+        const F near = run(in, c, 2 * x, 2 * y + j), far = run(in, c, 2 * x + LANES, 2 * y + j);
+        split_pairs(near, far, first, second);
+        sum = sum + (first + second);
+#endif
+    }
+    return sum * 0.25f;
 }
 
 // LANES pixels of a picture twice as large, from an even x on (any x where there is one lane), by linear interpolation.

@@ -40,12 +40,12 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
     times(k.to_source, rgb, source);
     for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
     if (k.deband) {
-        const F calm = splat(1.0f) - smooth_step(doubled(k.smooth, 3, at.x, at.y), 0.2f, 0.45f);
+        const F calm = splat(1.0f) - smooth_step(doubled(k.smooth, 3, at.x, at.y), 0.25f, 0.5f);
         if (any(calm > 0.0f))
             for (int c = 0; c < k.planes; ++c) {
                 const F code = code_of(k.table, source[c]);
                 const F nearest = floor(code + 0.5f);
-                const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.98f;
+                const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.995f;
                 added[c] = select(on_code(source[c], code), off * calm * step_of(k.table, source[c]), splat(0.0f));
             }
     }

@@ -13,11 +13,11 @@ SL_FN M on_code(F light, F code) {
     return (abs(code - floor(code + 0.5f)) < 0.03f) & (light > -1e-3f) & (light < 1.002f);
 }
 
-// A difference from the smooth estimate that may be taken for rounding: half a code and less as it is, none from one
-// and a half on, where there is an edge or texture.
+// The part of a difference from the smooth estimate that may be rounding: half a code and less as it is, no more than
+// half up to a whole code, none from two on, where there is an edge.
 SL_FN F within_rounding(F difference) {
     const F size = abs(difference);
-    const F part = min(size, splat(0.5f)) * clamp(splat(1.5f) - size, splat(0.0f), splat(1.0f));
+    const F part = min(size, splat(0.5f)) * clamp(splat(2.0f) - size, splat(0.0f), splat(1.0f));
     return select(difference < 0.0f, -part, part);
 }
 
