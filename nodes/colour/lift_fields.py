@@ -15,7 +15,7 @@ Plane = tuple[Any, Region]
 
 COARSEST = 8
 """Levels of the pyramid of codes: bands up to 256 pixels wide are smoothed."""
-STEPS = 2
+STEPS = 1
 """Steps of smoothing at half the size; twice as many at every smaller one, up to 16."""
 BUSY = 4
 """Level at which it is told how busy codes are."""
@@ -36,8 +36,8 @@ def fields(
     deband: bool,
     stops: float,
     isa: str | None = None,
-) -> tuple[Plane | None, Plane | None]:
-    """Return, at half the size, smooth codes with their busyness (4 planes), and stops for clipped channels (3 planes).
+) -> tuple[tuple[Plane, Plane] | None, Plane | None]:
+    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for clipped channels (3).
 
     Parameters
     ----------
@@ -73,28 +73,27 @@ def fields(
     return smooth, _recovered(device, clip, light, width, level, stops, isa)
 
 
-def _smooth(device: Device, codes: Plane, isa: str | None) -> Plane:
-    """Find the smoothest picture that rounds to the codes, from coarse to fine.
+def _smooth(device: Device, codes: Plane, isa: str | None) -> tuple[Plane, Plane]:
+    """Find the smoothest picture that rounds to the codes, from coarse to fine, and how busy they are.
 
     At each size it lies within half a code of the mean code there, which holds the truth too.
     """
     sizes = _pyramid(device, codes, COARSEST, isa, 4, True)
-    found = sizes[-1]
+    codes3 = [(plane[:3], region) for plane, region in sizes]
+    found = codes3[-1]
     for size in range(len(sizes) - 2, -1, -1):
-        own = 1.0 if size + 1 >= BUSY else 0.0
-        found = _joined(device, found, sizes[size], own, 1 - own, isa, rounded=3)
+        found = _joined(device, found, codes3[size], 1.0, 0.0, isa, rounded=True)
+        spare = device.empty(found[0].shape), found[1]
         for _ in range(min(STEPS << size, 16)):
-            found = _relaxed(device, found, sizes[size], isa)
-    return found
-
-
-def _relaxed(device: Device, smooth: Plane, codes: Plane, isa: str | None) -> Plane:
-    made = device.empty(codes[0].shape), codes[1]
-    launch(
-        device, "lift_relax", codes[1], reach=1, isa=isa, smooth=smooth, codes=codes, out=made, rounded=3,
-        planes=codes[0].shape[0],
-    )  # fmt: skip
-    return made
+            launch(
+                device, "lift_relax", found[1], reach=1, isa=isa, smooth=found, codes=codes3[size], out=spare, planes=3
+            )  # fmt: skip
+            found, spare = spare, found
+    busy = [(plane[3:], region) for plane, region in sizes[:BUSY]]
+    calm = busy[-1]
+    for plane in reversed(busy[:-1]):
+        calm = _joined(device, calm, plane, 0.0, 1.0, isa)
+    return found, calm
 
 
 def _recovered(
@@ -145,7 +144,7 @@ def _joined(
     up: float,
     isa: str | None,
     *,
-    rounded: int = 0,
+    rounded: bool = False,
 ) -> Plane:
     made = device.empty(fine[0].shape), fine[1]
     launch(

@@ -65,8 +65,8 @@ class HDRLiftParams(Params):
     deband: Literal["auto", "off", "8", "10"] = param(
         "auto",
         "Bits of the source whose rounding is smoothed away: smooth areas get the values between the codes, each "
-        "within half a code of its own; texture, grain and edges stay. auto: 8 where the file was of 8 bits, else off. With "
-        "direction back it rounds to codes again.",
+        "within half a code of its own; texture, grain and edges stay. auto: 8 where the file was of 8 bits, else off. "
+        "With direction back it rounds to codes again.",
     )
     source: str = param(
         "auto",

@@ -234,7 +234,8 @@ def lift_planes(
     to_source = source.to_source if colour else np.eye(3)
     launch(
         device, "hdr_lift", region, isa=isa,
-        image=pixels, out=(out, region), smooth=smooth or pixels, recover=recover or pixels,
+        image=pixels, out=(out, region), smooth=smooth[0] if smooth else pixels,
+        busy=smooth[1] if smooth else pixels, recover=recover or pixels,
         to_lms=(to_lms * (given / PQ_PEAK)).ravel(), from_lms=(from_lms * (PQ_PEAK / made)).ravel(), gain=lift.gain,
         **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
         table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),

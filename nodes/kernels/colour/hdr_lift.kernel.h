@@ -22,7 +22,8 @@ struct hdr_lift_args {
     float knee_signal, knee_log2;
     float ramp, bend, slope, top, v_ramp, v_top, room, span;
     float saturation;  // base-2 logarithm of the factor at the clip level
-    sl::In smooth;   // half size: codes of three channels, how busy they are
+    sl::In smooth;   // half size: codes of three channels
+    sl::In busy;     // half size: how busy they are
     sl::In recover;  // half size: stops for three channels
     sl::Table table;
     float to_source[9], from_source[9];
@@ -40,7 +41,7 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
     times(k.to_source, rgb, source);
     for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
     if (k.deband) {
-        const F calm = splat(1.0f) - smooth_step(doubled(k.smooth, 3, at.x, at.y), 0.25f, 0.5f);
+        const F calm = splat(1.0f) - smooth_step(doubled(k.busy, 0, at.x, at.y), 0.25f, 0.5f);
         if (any(calm > 0.0f))
             for (int c = 0; c < k.planes; ++c) {
                 const F code = code_of(k.table, source[c]);

@@ -1,5 +1,5 @@
 // One step towards the smoothest picture that rounds to the codes: [1 2 1] in both directions, held within rounding of
-// the mean code. Planes after the first `rounded` are copied.
+// the mean code.
 #include "driver.h"
 #include "halves.h"
 #include "lift_source.h"
@@ -8,17 +8,13 @@ struct lift_relax_args {
     sl::Grid grid;
     sl::In smooth, codes;
     sl::Out out;
-    int rounded, planes;
+    int planes;
 };
 
 template <bool EDGE>
 SL_FN void lift_relax(const lift_relax_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     for (int c = 0; c < k.planes; ++c) {
-        if (c >= k.rounded) {
-            at.store(k.out, c, at.load(k.smooth, c));
-            continue;
-        }
         F rows[3];
         for (int y = 0; y < 3; ++y)
             rows[y] = mad(run(k.smooth, c, at.x, at.y + y - 1), splat(2.0f),
