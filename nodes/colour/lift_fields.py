@@ -108,10 +108,10 @@ def _recovered(
     for size in range(large - 3, base - 1, -1):
         near = _joined(device, near, clips[size - 1], 1 / 3 if size >= large - 4 else 0.0, weight, isa)
         weight = 1.0
-    far, around = clips[-1], (lights[-1][0][3:], lights[-1][1])
+    far, around = (clips[-1][0][3:], clips[-1][1]), (lights[-1][0][3:], lights[-1][1])
     for size in range(large - 1, base - 1, -1):
         fine = lights[size - 1]
-        far = _joined(device, far, clips[size - 1], 0.0, 1.0, isa)
+        far = _joined(device, far, (clips[size - 1][0][3:], clips[size - 1][1]), 0.0, 1.0, isa)
         around = _joined(device, around, (fine[0][3:], fine[1]), 1.0, SPREAD, isa)
     here = lights[min(base, large) - 1]
     out = device.empty((3, here[1].height, here[1].width)), here[1]

@@ -9,7 +9,7 @@ struct lift_recover_args {
     sl::Grid grid;
     sl::In light;        // three channels
     sl::In around;       // weighted light of three channels; weight
-    sl::In near_, far_;  // how much clips, three channels and all at once: within a highlight's size, within a large area's
+    sl::In near_, far_;  // how much clips, three channels and all at once: within a highlight's size; all at once: a large area's
     sl::Out out;         // stops for three channels
     float level, most;
 };
@@ -29,10 +29,10 @@ SL_FN void lift_recover(const lift_recover_args& k, const sl::At<EDGE>& at) {
     }
     const F scale = have / max(would, splat(1e-3f)) * (1 / k.level);
     const F sure = clamp(free, splat(0.0f), one);
-    const F dome = smooth_step(at.load(k.near_, 3), 0.4f, 1.0f) * (one - smooth_step(at.load(k.far_, 3), 0.04f, 0.3f)) * k.most;
+    const F dome = smooth_step(at.load(k.near_, 3), 0.4f, 1.0f) * (one - smooth_step(at.load(k.far_, 0), 0.04f, 0.3f)) * k.most;
     for (int c = 0; c < 3; ++c) {
         const F told = clamp(log2(clamp(hold[c] * scale, splat(1e-3f), splat(1e3f))), splat(0.0f), splat(k.most));
-        const F rim = smooth_step(one - open[c], 0.5f, 1.0f) * (one - smooth_step(at.load(k.far_, c), 0.1f, 0.5f));
+        const F rim = smooth_step(one - open[c], 0.5f, 1.0f);
         at.store(k.out, c, min(mad(told * sure, rim, dome), splat(k.most)));
     }
 }
