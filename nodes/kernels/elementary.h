@@ -49,6 +49,17 @@ SL_FN F exp2(F v) {
     return p * from_bits((to_int(whole) + 127) << 23);
 }
 
+// e to the power f, less 1, for |f| <= 0.2: exact where f is small.
+SL_FN F expm1_small(F f) {
+    F p = splat(1.9841269841e-4f);
+    p = mad(p, f, splat(1.3888888889e-3f));
+    p = mad(p, f, splat(8.3333333333e-3f));
+    p = mad(p, f, splat(4.1666666667e-2f));
+    p = mad(p, f, splat(1.6666666667e-1f));
+    p = mad(p, f, splat(0.5f));
+    return mad(p * f, f, f);
+}
+
 SL_FN F log(F v) { return log2(v) * LN2; }
 SL_FN F log10(F v) { return log2(v) * LOG10_2; }
 SL_FN F exp(F v) { return exp2(v * LOG2E); }

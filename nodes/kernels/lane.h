@@ -131,13 +131,11 @@ SL_FN int imax(int a, int b) { return a > b ? a : b; }
 SL_FN int iclamp(int v, int low, int high) { return imin(imax(v, low), high); }
 
 // 2 * LANES consecutive floats as those at even places and those at odd ones, and back.
-SL_FN void load_pairs(const float* p, F& even, F& odd) {
+SL_FN void split_pairs(F a, F b, F& even, F& odd) {
 #if SL_LANES == 1
-    even = p[0];
-    odd = p[1];
-#else
-    const F a = load_lanes(p), b = load_lanes(p + LANES);
-#if defined(__clang__)
+    even = a;
+    odd = b;
+#elif defined(__clang__)
     for (int i = 0; i < LANES; ++i) {
         even[i] = 2 * i < LANES ? a[2 * i % LANES] : b[2 * i % LANES];
         odd[i] = 2 * i < LANES ? a[2 * i % LANES + 1] : b[2 * i % LANES + 1];
@@ -146,8 +144,9 @@ SL_FN void load_pairs(const float* p, F& even, F& odd) {
     even = __builtin_shuffle(a, b, iota() * 2);
     odd = __builtin_shuffle(a, b, iota() * 2 + 1);
 #endif
-#endif
 }
+
+SL_FN void load_pairs(const float* p, F& even, F& odd) { split_pairs(load_lanes(p), load_lanes(p + LANES), even, odd); }
 
 SL_FN void join_pairs(F even, F odd, F& first, F& second) {
 #if SL_LANES == 1

@@ -34,6 +34,8 @@ extern "C" void evaluate(const float* in, float* out, int n, int which) {
         if (which == 8) r = pow(v, splat(2.2f));
         if (which == 9) r = to_float(to_int(v));
         if (which == 10) r = select(is_finite(v), sl::abs(v), splat(-1.0f));
+        if (which == 11) r = expm1_small(v);
+        if (which == 12) r = log1p_small(v);
         store_lanes(out + i, r);
     }
 }
@@ -41,6 +43,8 @@ extern "C" void evaluate(const float* in, float* out, int n, int which) {
 BUILDS = {"scalar": (1, "x86-64-v3"), "v2": (4, "x86-64-v2"), "v3": (8, "x86-64-v3"), "v4": (16, "x86-64-v4")}
 POSITIVE = np.concatenate([np.geomspace(1e-30, 1e30, 4001), np.linspace(0.5, 2.0, 4001)]).astype(np.float32)
 SIGNED = np.concatenate([np.linspace(-36, 36, 4001), np.linspace(-1e-3, 1e-3, 101)]).astype(np.float32)
+SMALL = np.concatenate([np.linspace(-0.2, 0.2, 4001), np.geomspace(1e-12, 0.2, 2001)]).astype(np.float32)
+SMALL = SMALL[SMALL != 0]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,8 @@ def evaluate(library: ctypes.CDLL, values: np.ndarray, which: int) -> np.ndarray
         (7, SIGNED, np.floor, 0.0),
         (8, POSITIVE[(POSITIVE > 1e-10) & (POSITIVE < 1e10)], lambda v: v**2.2, 0.0),
         (9, SIGNED, np.trunc, 0.0),
+        (11, SMALL, np.expm1, 0.0),
+        (12, SMALL, np.log1p, 0.0),
     ],
 )
 def test_against_float64(
@@ -97,9 +103,9 @@ def test_against_float64(
         assert error.max() < limit, f"{name}: {error.max():.2e} at {values[error.argmax()]}"
 
 
-@pytest.mark.parametrize("which", range(11))
+@pytest.mark.parametrize("which", range(13))
 def test_builds_with_fused_multiply_add_agree_bit_for_bit(builds: dict[str, ctypes.CDLL], which: int) -> None:
-    values = POSITIVE if which in (0, 2, 4, 6, 8) else SIGNED
+    values = POSITIVE if which in (0, 2, 4, 6, 8) else SMALL if which > 10 else SIGNED
     results = [evaluate(library, values, which) for name, library in builds.items() if name != "v2"]
     for other in results[1:]:
         np.testing.assert_array_equal(results[0].view(np.int32), other.view(np.int32))

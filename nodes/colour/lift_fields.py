@@ -1,0 +1,171 @@
+"""What a lift takes from a pixel's surroundings: the signal under the rounding of codes, and the light that clips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from safelight.graph.device import Device
+from safelight.graph.region import Region
+from safelight.nodes.colour.source import Source
+from safelight.nodes.kernels.launch import launch
+
+Plane = tuple[Any, Region]
+
+COARSEST = 8
+"""Levels of the pyramid of codes: bands up to 256 pixels wide are smoothed."""
+STEPS = 1
+"""Steps of smoothing at half the size; twice as many at every smaller one, up to 16."""
+BUSY = 4
+"""Level at which it is told how busy codes are."""
+HIGHLIGHTS = 24
+"""The picture's width over the size of an area that is too large for a lamp or a glint."""
+SPREAD = 0.05
+"""Weight of a colour twice as far away."""
+
+
+def fields(
+    device: Device,
+    source: Source,
+    image: Plane,
+    planes: tuple[int, ...],
+    *,
+    width: int,
+    level: float,
+    deband: bool,
+    stops: float,
+    isa: str | None = None,
+) -> tuple[tuple[Plane, Plane] | None, Plane | None]:
+    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for clipped channels (3).
+
+    Parameters
+    ----------
+    image:
+        Planes and their region, which begins at 0, 0.
+    width:
+        The picture's, which says how large a large area is.
+    level:
+        Light at which the source's channels clip.
+    deband:
+        Whether codes are wanted; needs the source's table.
+    stops:
+        The most light that clipped channels are given; 0: none wanted.
+
+    Either is None where it is not wanted, or nothing clips.
+    """
+    region = image[1]
+    small = _half(region)
+    codes = device.empty((4 if deband else 1, small.height, small.width)), small
+    clip = device.empty((4 if stops else 1, small.height, small.width)), small
+    three, to_source = _three(planes), _matrix(source, planes)
+    launch(
+        device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
+        to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, plane=three, planes=len(planes),
+    )  # fmt: skip
+    smooth = _smooth(device, codes, isa) if deband else None
+    if not stops or not float(clip[0].max()) > 0:
+        return smooth, None
+    light = device.empty((7, small.height, small.width)), small
+    launch(
+        device, "lift_colours", small, isa=isa, image=image, light=light, to_source=to_source, level=level, plane=three
+    )  # fmt: skip
+    return smooth, _recovered(device, clip, light, width, level, stops, isa)
+
+
+def _smooth(device: Device, codes: Plane, isa: str | None) -> tuple[Plane, Plane]:
+    """Find the smoothest picture that rounds to the codes, from coarse to fine, and how busy they are.
+
+    At each size it lies within half a code of the mean code there, which holds the truth too.
+    """
+    sizes = _pyramid(device, codes, COARSEST, isa, 4, True)
+    codes3 = [(plane[:3], region) for plane, region in sizes]
+    found = codes3[-1]
+    for size in range(len(sizes) - 2, -1, -1):
+        found = _joined(device, found, codes3[size], 1.0, 0.0, isa, rounded=True)
+        spare = device.empty(found[0].shape), found[1]
+        for _ in range(min(STEPS << size, 16)):
+            launch(
+                device, "lift_relax", found[1], reach=1, isa=isa, smooth=found, codes=codes3[size], out=spare, planes=3
+            )  # fmt: skip
+            found, spare = spare, found
+    busy = [(plane[3:], region) for plane, region in sizes[:BUSY]]
+    calm = busy[-1]
+    for plane in reversed(busy[:-1]):
+        calm = _joined(device, calm, plane, 0.0, 1.0, isa)
+    return found, calm
+
+
+def _recovered(
+    device: Device, clip: Plane, light: Plane, width: int, level: float, stops: float, isa: str | None
+) -> Plane:
+    large = max(4, round(np.log2(max(width, 1) / HIGHLIGHTS)))
+    base = 1 if large < 6 else 2
+    clips, lights = _pyramid(device, clip, large, isa), _pyramid(device, light, large, isa)
+    large = len(clips)
+    near = clips[max(large - 3, 0)]
+    weight = 1 / 3
+    for size in range(large - 3, base - 1, -1):
+        near = _joined(device, near, clips[size - 1], 1 / 3 if size >= large - 4 else 0.0, weight, isa)
+        weight = 1.0
+    far, around = (clips[-1][0][3:], clips[-1][1]), (lights[-1][0][3:], lights[-1][1])
+    for size in range(large - 1, base - 1, -1):
+        fine = lights[size - 1]
+        far = _joined(device, far, (clips[size - 1][0][3:], clips[size - 1][1]), 0.0, 1.0, isa)
+        around = _joined(device, around, (fine[0][3:], fine[1]), 1.0, SPREAD, isa)
+    here = lights[min(base, large) - 1]
+    out = device.empty((3, here[1].height, here[1].width)), here[1]
+    launch(
+        device, "lift_recover", here[1], isa=isa, light=(here[0][:3], here[1]), around=around, near_=near, far_=far,
+        out=out, level=level, most=stops,
+    )  # fmt: skip
+    return out if base == 1 else _joined(device, out, (clips[0][0][:3], clips[0][1]), 0.0, 1.0, isa)
+
+
+def _pyramid(
+    device: Device, first: Plane, most: int, isa: str | None, least: int = 1, straight: bool = False
+) -> list[Plane]:
+    """Return a picture and its halves, at most that many, none with a side under `least`."""
+    sizes = [first]
+    while len(sizes) < most and min(sizes[-1][1].width, sizes[-1][1].height) > max(least, 1):
+        region = _half(sizes[-1][1])
+        count = first[0].shape[0]
+        made = device.empty((count, region.height, region.width)), region
+        launch(device, "lift_shrink", region, isa=isa, image=sizes[-1], out=made, straight=straight, planes=count)
+        sizes.append(made)
+    return sizes
+
+
+def _joined(
+    device: Device,
+    half: Plane,
+    fine: Plane,
+    own: float,
+    up: float,
+    isa: str | None,
+    *,
+    rounded: bool = False,
+) -> Plane:
+    made = device.empty(fine[0].shape), fine[1]
+    launch(
+        device, "lift_expand", fine[1], isa=isa, half=half, fine=fine, out=made, own=own, up=up, rounded=rounded,
+        planes=fine[0].shape[0],
+    )  # fmt: skip
+    return made
+
+
+def table(source: Source) -> tuple[Any, tuple[float, float]]:
+    """Return the table of codes as kernels take it; one that says nothing where there are no codes."""
+    return (np.zeros((2, 2)) if source.table is None else source.table), (0.0, 1.0)
+
+
+def _half(region: Region) -> Region:
+    return Region.sized((region.width + 1) // 2, (region.height + 1) // 2)
+
+
+def _three(planes: tuple[int, ...]) -> Any:
+    return np.resize(np.asarray(planes, np.int32), 3)
+
+
+def _matrix(source: Source, planes: tuple[int, ...]) -> Any:
+    return (source.to_source if len(planes) == 3 else np.eye(3)).ravel()

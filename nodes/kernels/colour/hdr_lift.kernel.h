@@ -1,0 +1,126 @@
+// Light lifted to HDR, or brought back, along lines of one hue: I of ICtCp goes through a curve, Ct and Cp keep their
+// direction. Pixels whose light is below the knee are scaled alone.
+// References: Rec. ITU-R BT.2100-2 table 7 (ICtCp); the curve: lift_curve.h.
+//
+// Before it, on the way up: a source of whole-number codes is smoothed within its rounding, and what it clips is given
+// more light. After it, on the way back: both are undone, by rounding to codes and by clipping.
+#include "driver.h"
+#include "halves.h"
+#include "lift_curve.h"
+#include "lift_source.h"
+#include "matrix.h"
+#include "pq.h"
+
+struct hdr_lift_args {
+    sl::Grid grid;
+    sl::In image;
+    sl::Out out;
+    float to_lms[9];    // working space to cone responses, in 10,000 cd/m²
+    float from_lms[9];  // and back, to what goes out
+    float gain;         // below the knee
+    float knee;         // light of the knee, in 10,000 cd/m²
+    float knee_signal, knee_log2;
+    float ramp, bend, slope, top, v_ramp, v_top, room, span;
+    float saturation;  // base-2 logarithm of the factor at the clip level
+    sl::In smooth;   // half size: codes of three channels
+    sl::In busy;     // half size: how busy they are
+    sl::In recover;  // half size: stops for three channels
+    sl::Table table;
+    float to_source[9], from_source[9];
+    float level;  // where the source's channels clip
+    int deband, clip, back;
+    int plane[3];
+    int planes;  // 1: a picture of luminance
+};
+
+// Up: what is added to the source's channels.
+template <bool EDGE>
+SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::F rgb[3], sl::F added[3]) {
+    using namespace sl;
+    F source[3];
+    times(k.to_source, rgb, source);
+    for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
+    if (k.deband) {
+        const F calm = splat(1.0f) - smooth_step(doubled(k.busy, 0, at.x, at.y), 0.25f, 0.5f);
+        if (any(calm > 0.0f))
+            for (int c = 0; c < k.planes; ++c) {
+                const F code = code_of(k.table, source[c]);
+                const F nearest = floor(code + 0.5f);
+                const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.995f;
+                added[c] = select(on_code(source[c], code), off * calm * step_of(k.table, source[c]), splat(0.0f));
+            }
+    }
+    if (k.clip) {
+        const F most = max(max(source[0], source[1]), source[2]);
+        if (any(most > 0.99f * k.level))
+            for (int c = 0; c < k.planes; ++c) {
+                const F stops = doubled(k.recover, c, at.x, at.y) * clipped(source[c], k.level);
+                added[c] = select(stops > 0.0f, mad(source[c], exp2(stops) - 1.0f, added[c]), added[c]);
+            }
+    }
+    return any((added[0] != 0.0f) | (added[1] != 0.0f) | (added[2] != 0.0f));
+}
+
+// Back: what is taken from the source's channels, and added to them by rounding.
+SL_FN bool lift_undone(const hdr_lift_args& k, const sl::F rgb[3], sl::F added[3]) {
+    using namespace sl;
+    F source[3];
+    times(k.to_source, rgb, source);
+    for (int c = 0; c < 3; ++c) {
+        const F v = k.clip ? min(source[c], splat(k.level)) : source[c];
+        added[c] = v - source[c];
+        if (k.deband) {
+            const F code = code_of(k.table, v);
+            const F off = (floor(code + 0.5f) - code) * step_of(k.table, v);
+            added[c] = select((v > -1e-3f) & (v < 1.002f), added[c] + off, added[c]);
+        }
+    }
+    return any((added[0] != 0.0f) | (added[1] != 0.0f) | (added[2] != 0.0f));
+}
+
+template <bool EDGE>
+SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
+    using namespace sl;
+    const Curve curve = {k.ramp, k.bend, k.slope, k.top, k.v_ramp, k.v_top, k.room, k.span};
+    const bool grey = k.planes == 1;
+    F rgb[3], made[3], lms[3];
+    for (int c = 0; c < 3; ++c) {
+        rgb[c] = grey && c ? rgb[0] : at.load(k.image, k.plane[c]);
+    }
+    const M finite = is_finite(rgb[0]) & is_finite(rgb[1]) & is_finite(rgb[2]);
+    F changed[3] = {rgb[0], rgb[1], rgb[2]}, added[3], shift[3];
+    if (!k.back && (k.deband || k.clip) && lift_added(k, at, rgb, added)) {
+        times(k.from_source, added, shift);
+        for (int c = 0; c < 3; ++c) changed[c] = rgb[c] + shift[c];
+    }
+    for (int c = 0; c < 3; ++c) made[c] = changed[c] * k.gain;
+    times(k.to_lms, changed, lms);
+    // I is the mean of two signals: where neither cone is above the knee, I is not.
+    if (any(finite & (max(lms[0], lms[1]) > k.knee))) {
+        F q[3];
+        q[0] = pq_odd(lms[0]);
+        q[1] = grey ? q[0] : pq_odd(lms[1]);
+        const F intensity = (q[0] + q[1]) * 0.5f;
+        const F from = log2_of_pq(intensity) - k.knee_log2;
+        const F to = k.back ? curve_down(curve, from) : curve_up(curve, from);
+        const F signal = pq_of_log2(to + k.knee_log2);
+        const M above = finite & (intensity > k.knee_signal);
+        if (grey) {
+            made[0] = select(above, exp2(to + k.knee_log2) * k.from_lms[0], made[0]);
+        } else {
+            F rgb_lifted[3];
+            q[2] = pq_odd(lms[2]);
+            const F wide = k.back ? curve_saturation(curve, to, from, k.saturation) : curve_saturation(curve, from, to, k.saturation);
+            const F factor = k.back ? splat(1.0f) / wide : wide;
+            for (int c = 0; c < 3; ++c) lms[c] = light_odd(mad(q[c] - intensity, factor, signal));
+            times(k.from_lms, lms, rgb_lifted);
+            for (int c = 0; c < 3; ++c) made[c] = select(above, rgb_lifted[c], made[c]);
+        }
+    }
+    if (k.back && (k.deband || k.clip) && lift_undone(k, made, added)) {
+        times(k.from_source, added, shift);
+        for (int c = 0; c < 3; ++c) made[c] = made[c] + shift[c];
+    }
+    for (int c = 0; c < k.planes; ++c) at.store(k.out, k.plane[c], select(finite, made[c], rgb[c]));
+}
+SL_PIXEL_KERNEL(hdr_lift)

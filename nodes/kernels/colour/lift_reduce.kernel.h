@@ -1,0 +1,61 @@
+// The source at half its size: mean codes, how often neighbours differ, and how far each channel clips.
+#include "driver.h"
+#include "halves.h"
+#include "lift_source.h"
+#include "matrix.h"
+
+struct lift_reduce_args {
+    sl::Grid grid;
+    sl::In image;
+    sl::Out codes;  // codes of three channels; mean difference of neighbours, in codes, at most 2
+    sl::Out clip;   // three channels; all at once
+    sl::Table table;
+    float to_source[9];
+    float level;
+    int want_codes, want_clip;
+    int plane[3];
+    int planes;
+};
+
+template <bool EDGE>
+SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
+    using namespace sl;
+    F light[3][4];
+    for (int row = 0; row < 2; ++row) {
+        F rgb[2][3], source[3];
+        for (int c = 0; c < 3; ++c) run_pairs(k.image, k.plane[c], at.x, 2 * at.y + row, rgb[0][c], rgb[1][c]);
+        for (int i = 0; i < 2; ++i) {
+            M finite = is_finite(rgb[i][0]) & is_finite(rgb[i][1]) & is_finite(rgb[i][2]);
+            for (int c = 0; c < 3; ++c) rgb[i][c] = select(finite, rgb[i][c], splat(0.0f));
+            times(k.to_source, rgb[i], source);
+            for (int c = 0; c < 3; ++c) light[c][2 * row + i] = source[c];
+        }
+    }
+    const int channels = k.planes == 1 ? 1 : 3;
+    if (k.want_codes) {
+        F busy = splat(0.0f);
+        for (int c = 0; c < channels; ++c) {
+            F code[4];
+            for (int i = 0; i < 4; ++i) code[i] = code_of(k.table, light[c][i]);
+            at.store(k.codes, c, ((code[0] + code[1]) + (code[2] + code[3])) * 0.25f);
+            const F across = min(abs(code[0] - code[1]), splat(2.0f)) + min(abs(code[2] - code[3]), splat(2.0f));
+            const F down = min(abs(code[0] - code[2]), splat(2.0f)) + min(abs(code[1] - code[3]), splat(2.0f));
+            busy = busy + (across + down) * 0.5f;
+        }
+        at.store(k.codes, 3, busy * (1.0f / channels));
+    }
+    if (k.want_clip) {
+        F share[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
+        for (int i = 0; i < 4; ++i) {
+            F all = splat(1.0f);
+            for (int c = 0; c < 3; ++c) {
+                const F one = clipped(light[c][i], k.level);
+                share[c] = share[c] + one * 0.25f;
+                all = min(all, one);
+            }
+            share[3] = share[3] + all * 0.25f;
+        }
+        for (int c = 0; c < 4; ++c) at.store(k.clip, c, share[c]);
+    }
+}
+SL_PIXEL_KERNEL(lift_reduce)

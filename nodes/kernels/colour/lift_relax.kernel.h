@@ -1,0 +1,26 @@
+// One step towards the smoothest picture that rounds to the codes: [1 2 1] in both directions, held within rounding of
+// the mean code.
+#include "driver.h"
+#include "halves.h"
+#include "lift_source.h"
+
+struct lift_relax_args {
+    sl::Grid grid;
+    sl::In smooth, codes;
+    sl::Out out;
+    int planes;
+};
+
+template <bool EDGE>
+SL_FN void lift_relax(const lift_relax_args& k, const sl::At<EDGE>& at) {
+    using namespace sl;
+    for (int c = 0; c < k.planes; ++c) {
+        F rows[3];
+        for (int y = 0; y < 3; ++y)
+            rows[y] = mad(run(k.smooth, c, at.x, at.y + y - 1), splat(2.0f),
+                          run(k.smooth, c, at.x - 1, at.y + y - 1) + run(k.smooth, c, at.x + 1, at.y + y - 1));
+        const F mean = mad(rows[1], splat(2.0f), rows[0] + rows[2]) * 0.0625f, code = at.load(k.codes, c);
+        at.store(k.out, c, code + within_rounding(mean - code));
+    }
+}
+SL_PIXEL_KERNEL(lift_relax)

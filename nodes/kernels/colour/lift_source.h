@@ -1,0 +1,32 @@
+// What is known of the source of a lift: codes of whole numbers, and the level where its channels clip.
+#pragma once
+#include "lane.h"
+
+namespace sl {
+
+// Code of source light (1 = the highest code) and light a code there; the table lies over the square root of light.
+SL_FN F code_of(const Table& codes, F light) { return lookup(codes, 0, sqrt(clamp(light, splat(0.0f), splat(1.0f)))); }
+SL_FN F step_of(const Table& codes, F light) { return lookup(codes, 1, sqrt(clamp(light, splat(0.0f), splat(1.0f)))); }
+
+// Whether light is that of a code: what was filtered, or painted over, is not, and has no steps to be smoothed.
+SL_FN M on_code(F light, F code) {
+    return (abs(code - floor(code + 0.5f)) < 0.03f) & (light > -1e-3f) & (light < 1.002f);
+}
+
+// The part of a difference from the smooth estimate that may be rounding: half a code and less as it is, no more than
+// half up to a whole code, none from two on, where there is an edge.
+SL_FN F within_rounding(F difference) {
+    const F size = abs(difference);
+    const F part = min(size, splat(0.5f)) * clamp(splat(2.0f) - size, splat(0.0f), splat(1.0f));
+    return select(difference < 0.0f, -part, part);
+}
+
+// How far a channel clips at light v, 0 ... 1.
+SL_FN F clipped(F v, float level) { return clamp((v * (1 / level) - 0.99f) * (1 / 0.009f), splat(0.0f), splat(1.0f)); }
+
+SL_FN F smooth_step(F v, float from, float to) {
+    const F t = clamp((v - from) * (1 / (to - from)), splat(0.0f), splat(1.0f));
+    return t * t * (splat(3.0f) - t * 2.0f);
+}
+
+}  // namespace sl
