@@ -163,8 +163,11 @@ class ScratchDetect(Node):
             found = Defects.load(params.defects).apply(found, request.frame)
         return found.crop(request.region)
 
-    def _others(self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region) -> list[Prepared]:
-        """Return the frames that a line is compared with: the outermost before and after, and the nearest."""
+    def _others(
+        self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region
+    ) -> list[tuple[int, Prepared]]:
+        """Return the frames that a line is compared with (the outermost before and after, the nearest), each with how
+        far away it is."""
         frames = [f for f in inputs.frames("input") if 0 < abs(f - request.frame) <= params.radius]
         # The nearest two first, then the outermost.
         near = sorted(frames, key=lambda f: (abs(f - request.frame), f))
@@ -174,24 +177,30 @@ class ScratchDetect(Node):
         for frame in chosen:
             image = inputs.at("input", frame)
             if image is not None and image.region == region:
-                found.append(inputs.prepared("input", frame))
+                found.append((frame - request.frame, inputs.prepared("input", frame)))
         return found
 
     def scratches(
-        self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
+        self, params: ScratchDetectParams, centre: Prepared, around: Sequence[tuple[int, Prepared]], device: Device
     ) -> list[tuple[Line, float]]:
-        """Return the lines of a frame that are scratches, each with its confidence."""
-        count = min(len(one.planes) for one in (centre, *others))
+        """Return the lines of a frame that are scratches, each with its confidence.
+
+        `around`: other frames, and how far away each is.
+        """
+        count = min(len(one.planes) for one in (centre, *(other for _, other in around)))
         centre = replace(centre, planes=centre.planes[:count])
         sigmas = centre.noise
         # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
         neighbours = [
             Neighbour(
-                other.planes[:count], *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
+                other.planes[:count],
+                *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device),
+                away,
             )
-            for number, other in enumerate(others)
+            for number, (away, other) in enumerate(around)
         ]
+        others = [other for _, other in around]
         moved = [one for one in (_moved(other, device) for other in neighbours[:2]) if one is not None]
         lines = self._lines(params, centre, others, moved, device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
@@ -334,6 +343,8 @@ def judged(
     uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
+    if seen.sways >= 1 and seen.stays >= 0.3 and seen.passed < PASSED and seen.astray <= CALM and compared:
+        return 0.9, False, needs
     if stays and seen.passed < PASSED:
         return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
     if stays and not line.fleeting:

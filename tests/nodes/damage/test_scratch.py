@@ -135,7 +135,7 @@ def test_what_goes_where_the_scene_moves_is_none_of_a_still_scene() -> None:
     track = Track(0, np.zeros(15, np.int64), np.zeros(15, np.int64), np.full(15, 3, np.float32))
     line = Line(track, rows, np.full(120, 50, np.float32), "dark", 0, 1, np.ones(120, np.float32), 0.6)
     # It flickers, and it stays for the most part, as the scene does there.
-    still = Verdict(0.79, 0.9, 0.6, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 2.2, 0.8, 0.0, 1.1)
+    still = Verdict(0.79, 0.9, 0.6, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 2.2, 0.8, 0.0, 1.1, 0.0)
     params = ScratchDetectParams()
     assert judged(params, line, still, 0.5, 0.5)[0] > 0
     assert judged(params, line, replace(still, passed=0.4, held=0.5), 0.5, 0.5)[0] > 0
