@@ -15,7 +15,7 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ends, ridges, stretches, tracks, uprights
+from safelight.nodes.damage import ends, ridges, stretches, sways, tracks, uprights
 from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
@@ -88,8 +88,9 @@ class ScratchDetect(Node):
     Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
     paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
-    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, comes and goes
-    along its length from frame to frame, or lies on one record alone, with less confidence. What is a scratch is
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, sways by a part
+    of a pixel otherwise than the scene, comes and goes along its length from frame to frame, or lies on one record
+    alone, with less confidence. What is a scratch is
     followed on beyond its ends, over gaps, by its own depth; pieces that frames around have too, or that are much
     deeper, are not taken. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
 
@@ -98,7 +99,7 @@ class ScratchDetect(Node):
     """
 
     id = "ScratchDetect"
-    version = 3
+    version = 4
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -192,14 +193,11 @@ class ScratchDetect(Node):
         sigmas = centre.noise
         # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
-        neighbours = [
-            Neighbour(
-                other.planes[:count],
-                *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device),
-                away,
-            )
-            for number, (away, other) in enumerate(around)
-        ]
+        neighbours = []
+        for number, (away, other) in enumerate(around):
+            where = _scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
+            slopes = sways.slopes(centre.planes[0], other.planes[0])
+            neighbours.append(Neighbour(other.planes[:count], *where, away, slopes, sways.drift(slopes[:, ::3, ::3])))
         others = [other for _, other in around]
         moved = [one for one in (_moved(other, device) for other in neighbours[:2]) if one is not None]
         lines = self._lines(params, centre, others, moved, device)
@@ -336,15 +334,17 @@ def judged(
     if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
         return 1.0, True, LEAST
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
-    needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
+    needs = WEAK * LEAST if weak or not line.fleeting else LEAST
+    if not line.fleeting and seen.alone < PURE:
+        needs = ALONE_NEEDS * LEAST
     settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
     # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
     settled = settled and (seen.passed < PASSED or seen.held >= HELD)
     uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
-    if seen.sways >= 1 and seen.stays >= 0.3 and seen.passed < PASSED and seen.astray <= CALM and compared:
-        return 0.9, False, needs
+    if seen.sways >= 1 and compared and seen.stays >= 0.3 and seen.passed < STEADY and seen.astray <= CALM:
+        return 0.9, False, LEAST
     if stays and seen.passed < PASSED:
         return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
     if stays and not line.fleeting:
@@ -354,6 +354,8 @@ def judged(
             return none
         return 1.0, False, needs if seen.astray <= CALM else 4 * LEAST
     again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
+    # What is strong in so many rows is hardly left over from motion.
+    calm *= min(2.0, max(1.0, line.track.score / (4 * LEAST))) if line.fleeting else 1.0
     swerves = not line.fleeting and seen.swerves >= SWERVES and seen.stays < 0.3
     if (max(seen.moves, seen.aside) >= again and not swerves) or seen.astray > calm:
         return none
@@ -369,6 +371,11 @@ SWERVES = 3.0
 FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.93, 0.35, 0.25
 """Where nothing moves: how unevenly a line changes, with how much of it in other frames at most; or what of it a record
 beside its own has, on how much of the height: what no line of the scene does."""
+WEAK, ALONE_NEEDS = 1.9, 1.05
+"""Score that a line needs which frames around say little of, and one that a record beside its own hardly has, as
+multiples of the least."""
+STEADY = 0.2
+"""Share of a line's length behind which the scene may move if the line is to be told by how it sways."""
 SEEN, COMPARED = 0.1, 0.3
 """Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
 strength in other frames can be compared with it."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from safelight.nodes.damage.ridges import Floats
 
@@ -21,9 +22,13 @@ REACH = 7
 """Pixels to both sides of a line that its profile is taken over."""
 LEAST = 16
 """Rows that a profile needs."""
+SOFT = 1.5
+"""Standard deviation of the blur under which the scene's shift is measured, pixels."""
+TRUE = (0.6, 1.8)
+"""How much more or less than its measure the scene may have shifted: grain hides some of a shift, blur adds to it."""
 GONE = -1.2
 """Change of strength, where -2 is gone altogether, below which a frame lacks the line: it says nothing."""
-SWAYS, SURE = 0.12, 4.0
+SWAYS, SURE = 0.16, 3.5
 """Pixels, and multiples of its standard error, from which it is no line of a still scene."""
 
 
@@ -69,16 +74,46 @@ def sways(
         Pixels the line lies elsewhere in each.
     scenes:
         What is known of the scene's shift in each, by several ways: the one that explains most counts.
+
+    A line that stays while nothing moves has no shift either, and two frames besides its own are the least that tell.
     """
     if len(away) < 2:
         return 0.0
     at = np.array([0, *away], np.float64)
     steady = np.stack([np.ones_like(at), at], 1)
-    still = [0.0] * len(away)
-    left = []
-    for scene in (still, *scenes):
-        path = np.array([0.0, *np.subtract(shifts, scene)])
-        rest = path - steady @ np.linalg.lstsq(steady, path, rcond=None)[0]
-        left.append(float(np.sqrt((rest**2).sum() / (len(at) - 2))))
+    apart = np.eye(len(at)) - steady @ np.linalg.pinv(steady)
+    own = apart @ np.array([0.0, *shifts])
+    left = [float((own**2).sum())]
+    for scene in scenes:
+        with_it = apart @ np.array([0.0, *scene])
+        power = float((with_it**2).sum())
+        share = float(np.clip(own @ with_it / max(power, 1e-12), *TRUE))
+        left.append(float(((own - share * with_it) ** 2).sum()))
     error = float(np.mean(errors))
-    return min(left) / max(SWAYS, SURE * error)
+    return float(np.sqrt(min(left) / (len(at) - 2))) / max(SWAYS, SURE * error)
+
+
+def slopes(here: Floats, there: Floats) -> Floats:
+    """Return how two planes (H, W) change across, down, and from one to the other, a little softened; (3, H, W)."""
+    first, second = (ndimage.gaussian_filter(one, SOFT, mode="nearest") for one in (here, there))
+    if min(first.shape) < 2:
+        return np.zeros((3, *first.shape), np.float32)
+    down, across = np.gradient(0.5 * (first + second))
+    return np.stack([across, down, second - first]).astype(np.float32)
+
+
+def drift(changes: Floats) -> float:
+    """Return by how many pixels sideways a part of the scene went, from its slopes, (3, …); NaN is left out."""
+    across, down, away = changes.reshape(3, -1)[:, np.isfinite(changes[0]).ravel()].astype(np.float64)
+    if len(away) < LEAST:
+        return 0.0
+    model = np.stack([across, down], 1)
+    good = np.ones(len(away), bool)
+    went = np.zeros(2)
+    for _ in range(3):
+        inside = model[good]
+        went = -np.linalg.pinv(inside.T @ inside) @ (inside.T @ away[good])
+        # What passes through is none of it.
+        rest = np.abs(away + model @ went)
+        good = rest <= 4 * np.median(rest)
+    return float(went[0])

@@ -149,6 +149,10 @@ class Neighbour:
     block: int
     away: int
     """Frames to it, below 0 for one before."""
+    slopes: Floats
+    """How luma changes across, down and to it; (3, H, W)."""
+    drift: float
+    """Pixels that the scene as a whole goes sideways."""
 
 
 def _vectors(other: Neighbour, y: npt.NDArray[np.int64], x: Floats) -> tuple[Floats, Floats]:
@@ -344,7 +348,7 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
 def _sways(line: Line, plane: Floats, others: list[Neighbour]) -> float:
     own = profile(plane, line.y, line.x, sways.REACH)
     away, shifts, errors = [], [], []
-    scenes: tuple[list[float], list[float]] = ([], [])
+    scenes: tuple[list[float], ...] = ([], [], [], [])
     for other in others:
         found = sways.shifted(own, profile(other.planes[line.plane], line.y, line.x, sways.REACH), line.width)
         if found is None or other.vectors is None:
@@ -356,6 +360,10 @@ def _sways(line: Line, plane: Floats, others: list[Neighbour]) -> float:
         scenes[0].append(float(np.mean(beside)))
         middle = np.median(other.vectors[0])
         scenes[1].append(float(other.vectors[0][np.abs(other.vectors[0] - middle) < 1].mean()))
+        around = np.stack([profile(one, line.y, line.x, BESIDE) for one in other.slopes])
+        around[:, :, BESIDE - sways.REACH : BESIDE + sways.REACH + 1] = np.nan
+        scenes[2].append(sways.drift(around))
+        scenes[3].append(other.drift)
     return sways.sways(away, shifts, errors, scenes)
 
 
