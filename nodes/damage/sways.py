@@ -24,8 +24,9 @@ LEAST = 16
 """Rows that a profile needs."""
 SOFT = 1.5
 """Standard deviation of the blur under which the scene's shift is measured, pixels."""
-TRUE = (0.6, 1.8)
-"""How much more or less than its measure the scene may have shifted: grain hides some of a shift, blur adds to it."""
+TRUE = (0.6, 2.5)
+"""How much more or less than its measure the scene may shift a line: grain hides some of a shift, and a line thinner
+than two pixels shows up to twice of one, as its slopes are taken over two pixels."""
 GONE = -1.2
 """Change of strength, where -2 is gone altogether, below which a frame lacks the line: it says nothing."""
 SWAYS, SURE = 0.16, 3.5
@@ -34,7 +35,8 @@ SWAYS, SURE = 0.16, 3.5
 
 def shifted(own: Floats, there: Floats, width: int) -> tuple[float, float] | None:
     """Return by how many pixels a line lies elsewhere in another frame, and the standard error; None where it cannot be
-    told (Lucas and Kanade 1981, in one dimension, beside a change of strength and of the ground).
+    told (Lucas and Kanade 1981, in one dimension, beside a change of strength and of the ground). Of lines thinner than
+    two pixels up to twice as many, in both: their slopes are taken over two pixels.
 
     Parameters
     ----------
