@@ -24,8 +24,6 @@ SAME = 0.55
 """Share of a line's strength that is the line again."""
 ASIDE = 24
 """Pixels a line is looked for to both sides, whatever the scene is found to do."""
-
-
 BARED = 0.1
 """Share of its step that a line must have in the picture itself, over a few rows."""
 MIX = np.array(
