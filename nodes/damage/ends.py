@@ -47,6 +47,9 @@ PIECE = 64
 FRESH, STILL, DEEPER, DEEPEST = 0.25, 0.25, 1.6, 3.0
 """Share of a piece's contrast that frames around must lack; the share below which a line is one that they have too,
 and how much deeper than it a piece may then be; how much deeper at all."""
+ASIDE, SHIFT, ASTRAY = 3, 5.0, 0.2
+"""Pixels to both sides that a line is traced in; price of a pixel sideways between groups of rows, and of a group that
+lies a pixel off."""
 LEAST = 16
 """Rows of a line that is followed."""
 
@@ -107,6 +110,36 @@ def shown(line: Line, planes: Sequence[Floats]) -> tuple[Flags, list[float]]:
     return there, depths(measured, there)
 
 
+def traced(line: Line, planes: Sequence[Floats], deep: Sequence[float]) -> Line:
+    """Return a line at the columns that its own depth makes likeliest, up to ASIDE pixels from where it was."""
+    offsets = np.arange(-ASIDE, ASIDE + 1)
+    reach = ASIDE + line.width // 2 + 1 + GAP + FLANK + 1
+    left = reach - line.width // 2
+    count = -(-len(line.y) // stretches.GROUP)
+    gain: Rows = np.zeros((count * stretches.GROUP, len(offsets)))
+    for plane, depth in zip(planes, deep, strict=True):
+        _, spread = rows(line, plane)
+        own = _contrast(_sums(np.nan_to_num(profile(plane, line.y, line.x, reach))), left + offsets, line)
+        want = (depth / spread)[:, None]
+        gain[: len(line.y)] += SURE * want * np.clip(own / spread[:, None], -CLIP, CLIP + want)
+    score = gain.reshape(count, stretches.GROUP, -1).sum(1) - ASTRAY * np.abs(offsets)
+    came = np.zeros(score.shape, np.int8)
+    for j in range(1, count):
+        before = np.pad(score[j - 1], 1, constant_values=-np.inf)
+        options = np.stack([before[:-2] - SHIFT, before[1:-1], before[2:] - SHIFT])
+        which = options.argmax(0)
+        score[j] += np.take_along_axis(options, which[None], 0)[0]
+        came[j] = which - 1
+    at = int(score[-1].argmax())
+    path = np.empty(count)
+    for j in range(count - 1, -1, -1):
+        path[j] = offsets[at]
+        at += int(came[j, at])
+    middles = (np.arange(count) + 0.5) * stretches.GROUP
+    moved = np.interp(np.arange(len(line.y)) + 0.5, middles, path)
+    return replace(line, x=np.clip(line.x + moved, 0, planes[0].shape[1] - 1e-3).astype(np.float32))
+
+
 def whole(line: Line, planes: Sequence[Floats], sigma: Floats) -> list[Line]:
     """Return a scratch where it is there: its own rows, and what it runs on to above and below.
 
@@ -118,6 +151,9 @@ def whole(line: Line, planes: Sequence[Floats], sigma: Floats) -> list[Line]:
         (H, W): local noise of the picture.
     """
     there, deep = shown(line, planes)
+    if there.any():
+        line = traced(line, planes, deep)
+        there, deep = shown(line, planes)
     known = _part(line, there)
     found = [known]
     if len(known.y) < LEAST:
@@ -127,7 +163,7 @@ def whole(line: Line, planes: Sequence[Floats], sigma: Floats) -> list[Line]:
         if path is None:
             continue
         y, x = path
-        on = replace(line, y=y, x=placed(line, y, x, planes[0], sigma))
+        on = traced(replace(line, y=y, x=placed(line, y, x, planes[0], sigma)), planes, deep)
         measured = [rows(on, plane) for plane in planes]
         there = stretches.likeliest(gains(measured, deep))
         found.append(_part(replace(on, strength=np.zeros(len(y), np.float32)), there & _alike(measured, deep, there)))

@@ -15,10 +15,11 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ends, ridges, stretches, tracks, uprights
+from safelight.nodes.damage import ends, ridges, stretches, sways, tracks, uprights
 from safelight.nodes.damage.defects import Defects, decided, outside
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
-from safelight.nodes.damage.uprights import Line, Neighbour, Verdict
+from safelight.nodes.damage.scratched import ALONE, LEAST, judged
+from safelight.nodes.damage.uprights import Line, Neighbour
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, compensate, pyramid, quarter, search
 
@@ -88,17 +89,18 @@ class ScratchDetect(Node):
     Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
     paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
-    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, comes and goes
-    along its length from frame to frame, or lies on one record alone, with less confidence. What is a scratch is
-    followed on beyond its ends, over gaps, by its own depth; pieces that frames around have too, or that are much
-    deeper, are not taken. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
+    the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, sways by a part of
+    a pixel otherwise than the scene, comes and goes along its length from frame to frame, or lies on one record alone,
+    with less confidence. What is a scratch is followed on beyond its ends, over gaps, by its own depth; pieces that
+    frames around have too, or that are much deeper, are not taken. Frames beyond a cut are never looked at. Pixels that
+    are not finite are never in the matte.
 
     References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
     Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
     """
 
     id = "ScratchDetect"
-    version = 3
+    version = 4
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -163,8 +165,11 @@ class ScratchDetect(Node):
             found = Defects.load(params.defects).apply(found, request.frame)
         return found.crop(request.region)
 
-    def _others(self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region) -> list[Prepared]:
-        """Return the frames that a line is compared with: the outermost before and after, and the nearest."""
+    def _others(
+        self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region
+    ) -> list[tuple[int, Prepared]]:
+        """Return the frames that a line is compared with (the outermost before and after, the nearest), each with how
+        far away it is."""
         frames = [f for f in inputs.frames("input") if 0 < abs(f - request.frame) <= params.radius]
         # The nearest two first, then the outermost.
         near = sorted(frames, key=lambda f: (abs(f - request.frame), f))
@@ -174,24 +179,27 @@ class ScratchDetect(Node):
         for frame in chosen:
             image = inputs.at("input", frame)
             if image is not None and image.region == region:
-                found.append(inputs.prepared("input", frame))
+                found.append((frame - request.frame, inputs.prepared("input", frame)))
         return found
 
     def scratches(
-        self, params: ScratchDetectParams, centre: Prepared, others: Sequence[Prepared], device: Device
+        self, params: ScratchDetectParams, centre: Prepared, around: Sequence[tuple[int, Prepared]], device: Device
     ) -> list[tuple[Line, float]]:
-        """Return the lines of a frame that are scratches, each with its confidence."""
-        count = min(len(one.planes) for one in (centre, *others))
+        """Return the lines of a frame that are scratches, each with its confidence.
+
+        `around`: other frames, and how far away each is.
+        """
+        count = min(len(one.planes) for one in (centre, *(other for _, other in around)))
         centre = replace(centre, planes=centre.planes[:count])
         sigmas = centre.noise
         # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
-        neighbours = [
-            Neighbour(
-                other.planes[:count], *_scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
-            )
-            for number, other in enumerate(others)
-        ]
+        neighbours = []
+        for number, (away, other) in enumerate(around):
+            where = _scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
+            slopes = sways.slopes(centre.planes[0], other.planes[0])
+            neighbours.append(Neighbour(other.planes[:count], *where, away, slopes, sways.drift(slopes[:, ::3, ::3])))
+        others = [other for _, other in around]
         moved = [one for one in (_moved(other, device) for other in neighbours[:2]) if one is not None]
         lines = self._lines(params, centre, others, moved, device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
@@ -212,7 +220,7 @@ class ScratchDetect(Node):
                 whole, spans = part, 0.0
                 if part.wanders <= 2 + 0.015 * len(part.y):
                     whole, spans = uprights.extended(part, planes, sigmas[index])
-                sure, follows, needs = judged(params, part, seen, spans, len(part.y) / centre.planes.shape[1])
+                sure, follows, needs = judged(part, seen, spans, len(part.y) / centre.planes.shape[1], params.still)
                 if sure > 0:
                     judgements.append((whole if follows else part, part.track.score, sure, needs))
                 refused |= sure == 0
@@ -302,80 +310,6 @@ STEPS = 32
 GREY = 1e-4
 """Stops that records may differ by in a grey picture."""
 TONES: tuple[Tone, ...] = ("dark", "bright")
-LEAST = 11.0
-"""Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
-
-
-def judged(
-    params: ScratchDetectParams, line: Line, seen: Verdict | None, spans: float, tall: float
-) -> tuple[float, bool, float]:
-    """Return how surely a part of a line is a scratch, 0 for none, whether it is one that stays in its place, and the
-    score that it needs.
-
-    `spans`: share of the picture's height that it takes, 0 for one that is not upright. `tall`: of its found part.
-    """
-    none = (0.0, False, 0.0)
-    unknown = (0.7, True, LEAST) if spans >= params.still else none
-    if seen is None:
-        return unknown
-    if seen.bare < BARE if line.fleeting else line.step < VISIBLE:
-        return none
-    compared = seen.seen >= COMPARED or not line.fleeting
-    stays = compared and seen.stays >= uprights.SAME
-    if seen.edge > EDGE:
-        return none
-    if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
-        return 1.0, True, LEAST
-    weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
-    needs = 1.9 * LEAST if weak or not line.fleeting else LEAST
-    settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
-    # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
-    settled = settled and (seen.passed < PASSED or seen.held >= HELD)
-    uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
-    if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
-        return 0.8, False, needs
-    if stays and seen.passed < PASSED:
-        return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
-    if stays and not line.fleeting:
-        return none
-    if not compared or seen.seen < SEEN:
-        if seen.astray > ASTRAY:
-            return none
-        return 1.0, False, needs if seen.astray <= CALM else 4 * LEAST
-    again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
-    swerves = not line.fleeting and seen.swerves >= SWERVES and seen.stays < 0.3
-    if (max(seen.moves, seen.aside) >= again and not swerves) or seen.astray > calm:
-        return none
-    return 1.0, False, needs
-
-
-ALONE = 3.0
-"""Least score of a part of a line that has other parts."""
-BARE = 0.5
-"""Contrast in the picture itself, as a share of the step to frames around, below which a line is another frame's."""
-SWERVES = 3.0
-"""Pixels by which a line's motion changes otherwise than the scene's: it is none of the scene."""
-FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.93, 0.35, 0.25
-"""Where nothing moves: how unevenly a line changes, with how much of it in other frames at most; or what of it a record
-beside its own has, on how much of the height: what no line of the scene does."""
-SEEN, COMPARED = 0.1, 0.3
-"""Least strength, in sigmas, of a line in the picture itself where motion is understood badly, and of one whose
-strength in other frames can be compared with it."""
-EDGE = 1.3
-"""A line with an edge of the scene beside it all along is a part of it, or that edge moved a little wrong."""
-FOLLOWS = 0.95
-"""Where the scene moves less of a scratch than this goes with it, as a share of what stays."""
-VISIBLE = 0.07
-"""Stops: what differs less from its sides is hard to see."""
-AGAIN = 0.9
-"""Share of the strength of what no frame around has, found where the scene went, that is the scene after all."""
-PASSED = 0.08
-"""Share of a line's length where the scene must move behind it to tell."""
-HELD = 0.2
-"""Share of a line that must stay where the scene moves, if it is to count where the scene does not."""
-CALM, ASTRAY = 1.6, 3.0
-"""Sigmas that the scene may be unlike itself: below the first motion is understood well; above the second a line that
-comes and goes says nothing."""
 
 
 def _moved(other: Neighbour, device: Device) -> Floats | None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from safelight.nodes.damage import sways
 from safelight.nodes.damage.ridges import CLIP, FLANK, GAP, STRIP, Floats, Tone
 from safelight.nodes.damage.tracks import Track
 
@@ -23,8 +24,6 @@ SAME = 0.55
 """Share of a line's strength that is the line again."""
 ASIDE = 24
 """Pixels a line is looked for to both sides, whatever the scene is found to do."""
-
-
 BARED = 0.1
 """Share of its step that a line must have in the picture itself, over a few rows."""
 MIX = np.array(
@@ -146,6 +145,12 @@ class Neighbour:
     planes: Floats
     vectors: Floats | None
     block: int
+    away: int
+    """Frames to it, below 0 for one before."""
+    slopes: Floats
+    """How luma changes across, down and to it; (3, H, W)."""
+    drift: float
+    """Pixels that the scene as a whole goes sideways."""
 
 
 def _vectors(other: Neighbour, y: npt.NDArray[np.int64], x: Floats) -> tuple[Floats, Floats]:
@@ -260,6 +265,8 @@ class Verdict:
     """How differently from the scene as a whole it changes its motion, if what moves with it is it: pixels."""
     astray: float
     """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
+    sways: float
+    """How far it sways by itself, as a multiple of what no line of a still scene does."""
 
 
 def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, quiet: float) -> Verdict:
@@ -332,7 +339,30 @@ def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, 
         alone,
         swerves(line, others),
         float(np.median(astray)),
+        _sways(line, centre[line.plane], others),
     )
+
+
+def _sways(line: Line, plane: Floats, others: list[Neighbour]) -> float:
+    own = profile(plane, line.y, line.x, sways.REACH)
+    away, shifts, errors = [], [], []
+    scenes: tuple[list[float], ...] = ([], [], [], [])
+    for other in others:
+        found = sways.shifted(own, profile(other.planes[line.plane], line.y, line.x, sways.REACH), line.width)
+        if found is None or other.vectors is None:
+            continue
+        away.append(other.away)
+        shifts.append(found[0])
+        errors.append(found[1])
+        beside = [_vectors(other, line.y, line.x + off)[0] for off in (-BESIDE, BESIDE)]
+        scenes[0].append(float(np.mean(beside)))
+        middle = np.median(other.vectors[0])
+        scenes[1].append(float(other.vectors[0][np.abs(other.vectors[0] - middle) < 1].mean()))
+        around = np.stack([profile(one, line.y, line.x, BESIDE) for one in other.slopes])
+        around[:, :, BESIDE - sways.REACH : BESIDE + sways.REACH + 1] = np.nan
+        scenes[2].append(sways.drift(around))
+        scenes[3].append(other.drift)
+    return sways.sways(away, shifts, errors, scenes)
 
 
 def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:

@@ -20,7 +20,8 @@ from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.nodes.damage.damage import Damage, DamageParams
 from safelight.nodes.damage.defects import Defect, Defects
-from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams, judged
+from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams
+from safelight.nodes.damage.scratched import judged
 from safelight.nodes.damage.tracks import Track
 from safelight.nodes.damage.uprights import Line, Verdict
 
@@ -135,11 +136,38 @@ def test_what_goes_where_the_scene_moves_is_none_of_a_still_scene() -> None:
     track = Track(0, np.zeros(15, np.int64), np.zeros(15, np.int64), np.full(15, 3, np.float32))
     line = Line(track, rows, np.full(120, 50, np.float32), "dark", 0, 1, np.ones(120, np.float32), 0.6)
     # It flickers, and it stays for the most part, as the scene does there.
-    still = Verdict(0.79, 0.9, 0.6, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 2.2, 0.8, 0.0, 1.1)
-    params = ScratchDetectParams()
-    assert judged(params, line, still, 0.5, 0.5)[0] > 0
-    assert judged(params, line, replace(still, passed=0.4, held=0.5), 0.5, 0.5)[0] > 0
-    assert judged(params, line, replace(still, passed=0.4, held=0.0), 0.5, 0.5)[0] == 0
+    still = Verdict(0.79, 0.9, 0.6, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 2.2, 0.8, 0.0, 1.1, 0.0)
+    assert judged(line, still, 0.5, 0.5, 0.95)[0] > 0
+    assert judged(line, replace(still, passed=0.4, held=0.5), 0.5, 0.5, 0.95)[0] > 0
+    assert judged(line, replace(still, passed=0.4, held=0.0), 0.5, 0.5, 0.95)[0] == 0
+
+
+def test_what_sways_by_itself_is_none_of_a_still_scene() -> None:
+    track = Track(0, np.zeros(15, np.int64), np.zeros(15, np.int64), np.full(15, 3, np.float32))
+    line = Line(track, np.arange(120), np.full(120, 50, np.float32), "dark", 0, 1, np.ones(120, np.float32), 0.6)
+    steady = Verdict(1.0, 1.0, 0.1, 0.0, 0.0, 0.5, 1.1, 0.4, 0.8, 0.5, 0.8, 0.0, 1.1, 0.9)
+    assert judged(line, steady, 0.5, 0.5, 0.95)[0] == 0
+    assert judged(line, replace(steady, sways=1.1), 0.5, 0.5, 0.95)[0] > 0
+    for other in ({"passed": 0.3}, {"astray": 2.0}, {"stays": 0.1, "moves": 0.9}):
+        assert judged(line, replace(steady, sways=1.1, **other), 0.5, 0.5, 0.95)[0] == 0
+
+
+def scanned(frames: Sequence[np.ndarray], weave: Sequence[float]) -> list[np.ndarray]:
+    """Shift whole frames sideways, and grain them afterwards."""
+    rng = np.random.default_rng(8)
+    moved = [
+        ndimage.shift(frame, (0, 0, off), order=1, mode="nearest") for frame, off in zip(frames, weave, strict=True)
+    ]
+    return [(one * np.exp2(rng.normal(0, 0.05, one.shape))).astype(np.float32) for one in moved]
+
+
+def test_a_still_scene_that_weaves_in_the_gate_keeps_its_uprights() -> None:
+    weave = (0.3, -0.5, 0.4, -0.2, 0.6)
+    frames = scanned(scene(0.0, grain=0.0, poles=True), weave)
+    assert not detect(frames).any()
+    # What does not weave with it lies on the film.
+    damaged, truth = scratched(frames, scratches=2, scratch_tone="dark", broken=0.4, seed=11)
+    assert f1(detect(damaged), truth[2]) > 0.7
 
 
 def test_edges_and_noise_are_no_lines() -> None:
