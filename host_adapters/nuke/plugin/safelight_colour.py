@@ -1,0 +1,102 @@
+"""Which colour config the script works in, and in which space. Python 3.7, standard library only."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+ROLES = (
+    "scene_linear",
+    "compositing_log",
+    "color_timing",
+    "data",
+    "default",
+    "rendering",
+    "reference",
+    "texture_paint",
+)
+REC709 = "safelight_linear_rec709.ocio"
+"""Config for scripts without OpenColorIO, whose working space is linear Rec.709; made when the plug-in is installed."""
+
+
+class Colour:
+    """The colour of a script."""
+
+    def __init__(self, config: str, space: str, said_by: str) -> None:
+        self.config = config
+        """Path or ocio:// name, for [colour] of a document."""
+        self.space = space
+        """Working space: of the files that go to the engine and come back."""
+        self.said_by = said_by
+
+    def __str__(self) -> str:
+        return f"{self.space} of {os.path.basename(os.path.dirname(self.config)) or ''}/{os.path.basename(self.config)} ({self.said_by})"
+
+
+def role_of(text: str) -> str:
+    """Return a colour space as OpenColorIO knows it, of what a knob shows.
+
+    >>> role_of("scene_linear (ACES - ACEScg)"), role_of("default (sRGB)"), role_of("Linear Rec.709 (sRGB)")
+    ('scene_linear', '', 'Linear Rec.709 (sRGB)')
+    """
+    text = text.strip()
+    match = re.match(r"(\w+) \(.+\)$", text)
+    if match and match.group(1) in ROLES:
+        text = match.group(1)
+    return "" if text == "default" else text
+
+
+def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) -> Colour:
+    """Return the colour of a script: env OCIO, then the custom config, then the stock one.
+
+    Parameters
+    ----------
+    root:
+        The script's root node.
+    plugin_paths:
+        Nuke's plug-in folders: the stock configs lie in one of them.
+    here:
+        Folder of the plug-in.
+
+    Raises ValueError, in words for a person, where the config is not to be found.
+    """
+    env = os.environ if env is None else env
+    management = _value(root, "colorManagement")
+    space = role_of(_value(root, "workingSpaceLUT")) or "scene_linear"
+    if management == "Nuke":
+        path = os.path.join(here, REC709)
+        if not os.path.isfile(path):
+            raise ValueError(f"{path} is missing. Run 'safelight nuke install' again.")
+        return Colour(path, "scene_linear", "Nuke colour management: linear Rec.709")
+    if env.get("OCIO"):
+        return Colour(env["OCIO"], space, "environment OCIO")
+    name = _value(root, "OCIO_config")
+    custom = _value(root, "customOCIOConfigPath")
+    if name == "custom" and custom:
+        if not custom.startswith("ocio://") and not os.path.isfile(custom):
+            raise ValueError(f"the script's OCIO config {custom} is not there. Mend it in Project Settings, Color.")
+        return Colour(custom, space, "custom config of the script")
+    for path in _stock(name, plugin_paths):
+        if os.path.isfile(path):
+            return Colour(path.replace("\\", "/"), space, f"Nuke's config {name}")
+    raise ValueError(
+        f"Nuke's OCIO config '{name}' was not found beside Nuke. Choose 'custom' in Project Settings, Color, and name "
+        "its file, or set OCIO in the environment."
+    )
+
+
+def _value(root: Any, name: str) -> str:
+    knob = root.knob(name)
+    if knob is None:
+        return ""
+    value = knob.getEvaluatedValue() if knob.Class() == "File_Knob" else knob.value()
+    return str(value or "")
+
+
+def _stock(name: str, plugin_paths: list[str]) -> list[str]:
+    found = []
+    for folder in plugin_paths:
+        for base in (os.path.join(folder, "OCIOConfigs", "configs"), os.path.join(folder, "configs")):
+            found += [os.path.join(base, name, "config.ocio"), os.path.join(base, f"{name}.ocio")]
+    return found
