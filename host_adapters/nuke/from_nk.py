@@ -15,18 +15,13 @@ from safelight.host_adapters.nuke import groups
 from safelight.host_adapters.nuke.groups import Spec
 from safelight.host_adapters.nuke.nk.script import Node, Script
 from safelight.host_adapters.nuke.nk.words import NkError
+from safelight.host_adapters.nuke.plugin import safelight_files
 from safelight.host_adapters.nuke.plugin import safelight_names as names
-from safelight.host_adapters.nuke.plugin.safelight_colour import role_of
 from safelight.host_adapters.nuke.plugin.safelight_toml import document_text
-from safelight.host_adapters.nuke.to_nk import COMPRESSIONS, DATATYPES
 
 PathPair = tuple[str, str]
 _THROUGH = ("Dot", "NoOp")
 """Classes that hand their input on."""
-_MISSING = {"black": "black", "nearest frame": "hold", "nearestframe": "hold"}
-_SAMPLES = {shown: name for name, shown in DATATYPES.items()}
-_WHOLE_SAMPLES = {"8 bit": "uint8", "10 bit": "uint10", "16 bit": "uint16"}
-_PACKED = {shown: name for name, shown in COMPRESSIONS.items()}
 
 
 @dataclass
@@ -187,23 +182,4 @@ def _file(node: Node, kind: str, *, marked: bool) -> dict[str, Any]:
     if not text:
         raise NkError(f"'{node.name}' names no file", line=node.line)
     found: dict[str, Any] = {"path": groups.unescape_path(text, f"the file of '{node.name}'", node.line)}
-    if marked:
-        return found
-    found["colourspace"] = _space(node)
-    if kind == "Read":
-        found["missing"] = _MISSING.get(node.text("on_error").lower(), "error")
-        for name in ("first", "last"):
-            if re.fullmatch(r"-?\d{1,9}", node.text(name)):
-                found[name] = int(node.text(name))
-    else:
-        samples = node.text("datatype")
-        found["datatype"] = _SAMPLES.get(samples) or _WHOLE_SAMPLES.get(samples.strip(), "auto")
-        found["compression"] = _PACKED.get(node.text("compression"), "auto")
-    return found
-
-
-def _space(node: Node) -> str:
-    if node.text("raw") in ("true", "1"):
-        return "scene_linear"
-    space = role_of(node.text("colorspace"))
-    return space or "auto"
+    return found if marked else {**found, **safelight_files.parameters(kind, node.text)}

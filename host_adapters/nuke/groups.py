@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from safelight.graph.node import Node as BaseNode
@@ -33,16 +32,17 @@ _BUTTON = (
 
 Spec = Mapping[str, Any]
 """One entry of `safelight nodes --json`."""
+_described: dict[type[BaseNode], Spec] = {}
 
 
 def specs_of(registry: Registry) -> dict[str, Spec]:
     """Return what is declared about every node type."""
-    return {node.id: _spec(type(node)) for node in registry.values()}
+    for node in registry.values():
+        if type(node) not in _described:
+            _described[type(node)] = describe(node)
+    return {node.id: _described[type(node)] for node in registry.values()}
 
 
-@cache
-def _spec(kind: type[BaseNode]) -> Spec:
-    return describe(kind())
 
 
 def group(spec: Spec, name: str, values: Mapping[str, Any], document_name: str = "") -> Node:
@@ -59,6 +59,9 @@ def group(spec: Spec, name: str, values: Mapping[str, Any], document_name: str =
     node.put("label", f"[value {names.STATE}]")
     node.user_knobs.append(UserKnob(script.TAB, "safelight", spec["id"]))
     add_parameters(node, spec, values)
+    if any(parameter["kind"] == "colourspace" for parameter in spec["parameters"]):
+        tip = "Choose one of the script's colour spaces for a knob above."
+        node.user_knobs.append(_button("safelight_space", "Choose colour space…", "choose_space", tip))
     node.user_knobs += _running(bool(spec["inputs"]))
     hide(node, names.TYPE, spec["id"])
     hide(node, names.VERSION, str(spec["version"]))
@@ -257,7 +260,6 @@ def _running(fed: bool) -> list[UserKnob]:
         UserKnob(script.TEXT, names.STATUS, "result", body=names.EMPTY),
         _button("safelight_save", "Save preset", "save_preset", "Keep the parameters in a file.", "+STARTLINE"),
         _button("safelight_load", "Load preset", "load_preset", "Take the parameters from a file."),
-        _button("safelight_space", "Colour space…", "choose_space", "Choose a colour space of the script for a knob."),
     ]
 
 

@@ -15,23 +15,11 @@ from safelight.host_adapters.nuke.groups import Spec
 from safelight.host_adapters.nuke.nk import script
 from safelight.host_adapters.nuke.nk.script import Node, UserKnob
 from safelight.host_adapters.nuke.nk.write import clipboard
+from safelight.host_adapters.nuke.plugin import safelight_files as files
 from safelight.host_adapters.nuke.plugin import safelight_names as names
 
 APART = (180, 110)
 """Distance of nodes in the node graph."""
-DATATYPES = {"half": "16 bit half", "float": "32 bit float"}
-COMPRESSIONS = {
-    "none": "none",
-    "rle": "RLE",
-    "zips": "Zip (1 scanline)",
-    "zip": "Zip (16 scanlines)",
-    "piz": "PIZ Wavelet (32 scanlines)",
-    "b44": "B44",
-    "b44a": "B44A",
-    "dwaa": "DWAA",
-    "dwab": "DWAB",
-}
-"""Our names of EXR compressions, and those of Nuke's Write."""
 
 
 def nodes_of(document: Document, registry: Registry | None = None) -> list[Node]:
@@ -116,7 +104,7 @@ def _read(spec: Spec, name: str, values: Mapping[str, Any], kept: str, frames: t
             node.put(knob, str(value))
     if frames is not None:
         node.put("origset", "true")
-    node.put("on_error", {"error": "error", "hold": "nearest frame", "black": "black"}[values["missing"]])
+    node.put("on_error", files.MISSING[values["missing"]])
     _space(node, values["colourspace"])
     return _with_tab(node, spec, name, values, kept)
 
@@ -128,10 +116,10 @@ def _write(spec: Spec, name: str, values: Mapping[str, Any], kept: str) -> Node:
     kind = path.suffix.lower().lstrip(".")
     if kind == "exr":
         node.put("file_type", "exr")
-        if values["datatype"] in DATATYPES:
-            node.put("datatype", DATATYPES[values["datatype"]])
-        if values["compression"] in COMPRESSIONS:
-            node.put("compression", COMPRESSIONS[values["compression"]])
+        if values["datatype"] in files.DATATYPES:
+            node.put("datatype", files.DATATYPES[values["datatype"]])
+        if values["compression"] in files.COMPRESSIONS:
+            node.put("compression", files.COMPRESSIONS[values["compression"]])
         node.put("metadata", "all metadata")
     node.put("create_directories", "true")
     _space(node, values["colourspace"])

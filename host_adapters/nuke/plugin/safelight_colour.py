@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
-ROLES = (
-    "scene_linear",
-    "compositing_log",
-    "color_timing",
-    "data",
-    "default",
-    "rendering",
-    "reference",
-    "texture_paint",
-)
-REC709 = "safelight_linear_rec709.ocio"
-"""Config for scripts without OpenColorIO, whose working space is linear Rec.709; made when the plug-in is installed."""
+from safelight_files import role_of
+from safelight_names import REC709
 
 
 class Colour:
@@ -31,20 +20,7 @@ class Colour:
         self.said_by = said_by
 
     def __str__(self) -> str:
-        return f"{self.space} of {os.path.basename(os.path.dirname(self.config)) or ''}/{os.path.basename(self.config)} ({self.said_by})"
-
-
-def role_of(text: str) -> str:
-    """Return a colour space as OpenColorIO knows it, of what a knob shows.
-
-    >>> role_of("scene_linear (ACES - ACEScg)"), role_of("default (sRGB)"), role_of("Linear Rec.709 (sRGB)")
-    ('scene_linear', '', 'Linear Rec.709 (sRGB)')
-    """
-    text = text.strip()
-    match = re.match(r"(\w+) \(.+\)$", text)
-    if match and match.group(1) in ROLES:
-        text = match.group(1)
-    return "" if text == "default" else text
+        return f"{self.space} of {'/'.join(self.config.split('/')[-2:])} ({self.said_by})"
 
 
 def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) -> Colour:

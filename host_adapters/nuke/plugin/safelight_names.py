@@ -33,3 +33,6 @@ RESULT = "result"
 
 FRESH, STALE, EMPTY = "", "STALE: render again", "not rendered"
 FRESH_TILE, STALE_TILE, EMPTY_TILE, FILE_TILE = 0x4C6B4CFF, 0xB03A2EFF, 0x6B6250FF, 0x4A5568FF
+
+REC709 = "safelight_linear_rec709.ocio"
+"""Config for scripts without OpenColorIO, whose working space is linear Rec.709; made when the plug-in is installed."""

@@ -1,0 +1,182 @@
+"""Live nodes as a graph document: Safelight's own, and the nodes of Nuke's that feed them. Python 3.7."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import nuke
+
+import safelight_files
+import safelight_names as names
+import safelight_nodes
+from safelight_host import HostError, kind_of, listed, text
+from safelight_values import value_of
+
+_THROUGH = ("Dot", "NoOp")
+
+
+class Collected:
+    """Safelight nodes above one, by name in the document."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.feeds: dict[str, Any] = {}
+        """Nodes of Nuke's that feed them, by the name of the Read that will stand for them."""
+        self.target = ""
+        """Name, with output, of what was asked for."""
+        self._names: dict[str, str] = {}
+
+    def name_for(self, node: Any) -> tuple[str, bool]:
+        """Return a node's name in the document, and whether it is new there."""
+        full = str(node.fullName())
+        if full in self._names:
+            return self._names[full], False
+        base = re.sub(r"[^A-Za-z0-9_]", "_", full)
+        made, number = base, 2
+        while made in self._names.values():
+            made, number = f"{base}_{number}", number + 1
+        self._names[full] = made
+        return made, True
+
+
+def collect(target: Any) -> Collected:
+    """Return all Safelight nodes that one hangs on, and what of Nuke's feeds them.
+
+    Raises HostError for inputs that are missing and values that cannot be meant.
+    """
+    found = Collected()
+    source, output = _through(target)
+    if source is None or kind_of(source) not in safelight_nodes.specs():
+        raise HostError(f"'{target.name()}' stands for no Safelight node. Choose a node from the Safelight menu.")
+    waiting = [source]
+    while waiting:
+        node = waiting.pop()
+        name, new = found.name_for(node)
+        if not new and name in found.nodes:
+            continue
+        spec = safelight_nodes.specs()[kind_of(node)]
+        links = {}
+        for index, port in enumerate(spec["inputs"]):
+            up, asked = _through(node.input(index))
+            if up is None:
+                if not port["optional"]:
+                    raise HostError(f"the input '{port['name']}' of '{node.name()}' is not connected")
+                continue
+            label, _ = found.name_for(up)
+            links[port["name"]] = label + (f".{asked}" if asked else "")
+            if kind_of(up) in safelight_nodes.specs() and up.Class() == "Group":
+                if label not in found.nodes:
+                    waiting.append(up)
+            else:
+                found.feeds[label] = up
+        found.nodes[name] = {"type": spec["id"], "params": parameters(node, spec), "inputs": links}
+    found.target = found.name_for(source)[0] + (f".{output}" if output else "")
+    return found
+
+
+def selection(nodes: list[Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a selection as nodes of a document, and what of it had to be left out, in words.
+
+    Raises HostError where a Safelight node is fed by one that a document cannot hold.
+    """
+    specs = safelight_nodes.specs()
+    found = Collected()
+    ours = [node for node in nodes if kind_of(node) in specs or node.Class() in ("Read", "Write")]
+    if not any(kind_of(node) in specs for node in ours):
+        raise HostError("no Safelight node is selected. Select nodes that were made from the Safelight menu.")
+    left = [
+        f"{node.name()} ({node.Class()})"
+        for node in nodes
+        if node not in ours and not kind_of(node) and node.Class() not in _THROUGH
+    ]
+    made = {}
+    for node in ours:
+        kind = kind_of(node) or str(node.Class())
+        spec = specs[kind]
+        links = {}
+        for index, port in enumerate(spec["inputs"]):
+            up, asked = _through(node.input(index))
+            if up is None:
+                continue
+            if not (kind_of(up) in specs or up.Class() == "Read"):
+                raise HostError(
+                    f"'{node.name()}' is fed by '{up.name()}', a {up.Class()} of Nuke's, which no document can hold. "
+                    "Render it to files and read these, or use Render on the node, which does so by itself."
+                )
+            if not any(up.fullName() == other.fullName() for other in ours):
+                ours.append(up)
+            links[port["name"]] = found.name_for(up)[0] + (f".{asked}" if asked else "")
+        params = parameters(node, spec)
+        if kind in ("Read", "Write"):
+            own = {} if kind_of(node) else safelight_files.parameters(kind, lambda name, node=node: text(node, name))
+            params = dict(own, **params)
+            params["path"] = text(node, "file")
+            if not params["path"]:
+                raise HostError(f"'{node.name()}' names no file")
+        made[found.name_for(node)[0]] = {"type": spec["id"], "params": params, "inputs": links}
+    return made, left
+
+
+def parameters(node: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return what a node's knobs say, as parameters."""
+    found = {}
+    for parameter in spec["parameters"]:
+        knob = node.knob(names.PREFIX + parameter["name"])
+        if knob is None:
+            continue
+        if knob.Class() in ("Double_Knob", "Int_Knob", "Boolean_Knob") and (knob.isAnimated() or knob.hasExpression()):
+            raise HostError(
+                f"{parameter['name']} of '{node.name()}' is animated or an expression. "
+                "A parameter holds for the whole shot: set it to one value."
+            )
+        value = knob.getEvaluatedValue() if knob.Class() == "File_Knob" else knob.value()
+        try:
+            found[parameter["name"]] = value_of(parameter, value)
+        except (TypeError, ValueError) as error:
+            raise HostError(f"'{node.name()}': {error}")
+    return found
+
+
+def sections() -> dict[str, dict[str, Any]]:
+    """Return what the script's settings node says of a document beside its nodes; nothing where there is none."""
+    found = [
+        node for node in listed(nuke.allNodes("NoOp"), "all nodes") if kind_of(node) == names.SETTINGS_TYPE
+    ]
+    if not found:
+        return {}
+    if len(found) > 1:
+        raise HostError(
+            f"there are {len(found)} Safelight settings nodes ({', '.join(str(node.name()) for node in found)}). "
+            "Keep one of them."
+        )
+    node = found[0]
+    try:
+        made = json.loads(text(node, names.REST) or "{}")
+        cuts = [int(part) for part in text(node, names.CUTS).replace(",", " ").split()]
+        for table in made.values():
+            table.keys()
+    except (ValueError, AttributeError) as error:
+        raise HostError(f"the settings in '{node.name()}' cannot be read: {error}")
+    if cuts:
+        made.setdefault("shot", {})["cuts"] = cuts
+    if text(node, names.CONFIG):
+        made.setdefault("colour", {})["config"] = text(node, names.CONFIG)
+    return dict(made)
+
+
+def _through(node: Any) -> tuple[Any, str]:
+    """Return the node that counts, and which output of it: dots, disabled nodes and Outputs are looked through."""
+    output = ""
+    while node is not None:
+        kind = kind_of(node)
+        if kind == names.OUTPUT_TYPE:
+            output = output or text(node, names.OUTPUT)
+        elif text(node, "disable") == "true" or (node.Class() in _THROUGH and kind != names.SETTINGS_TYPE):
+            if output:
+                raise HostError(f"the output '{output}' is asked of '{node.name()}', which is disabled")
+        else:
+            break
+        node = node.input(0)
+    return node, output
