@@ -43,8 +43,6 @@ def specs_of(registry: Registry) -> dict[str, Spec]:
     return {node.id: _described[type(node)] for node in registry.values()}
 
 
-
-
 def group(spec: Spec, name: str, values: Mapping[str, Any], document_name: str = "") -> Node:
     """Return a group for one node: its knobs, and inside the Read that will hold its result.
 

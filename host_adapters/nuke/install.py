@@ -137,6 +137,9 @@ def _rec709() -> str:
     config = OCIO.Config.CreateFromBuiltinConfig(next(name for name in STUDIO_CONFIGS if name in known))
     config.setRole("scene_linear", "Linear Rec.709 (sRGB)")
     config.setName("safelight_linear_rec709")
+    rules = OCIO.FileRules()  # without the config's own: it takes every EXR for ACES2065-1
+    rules.setDefaultRuleColorSpace("Linear Rec.709 (sRGB)")
+    config.setFileRules(rules)
     return str(config.serialize())
 
 

@@ -20,7 +20,16 @@ COMPRESSIONS = {
 """Our names of EXR compressions, and those of Nuke's Write."""
 MISSING = {"error": "error", "hold": "nearest frame", "black": "black"}
 """Our `missing`, and what Nuke's Read calls it."""
-ROLES = ("scene_linear", "compositing_log", "color_timing", "data", "default", "rendering", "reference", "texture_paint")
+ROLES = (
+    "scene_linear",
+    "compositing_log",
+    "color_timing",
+    "data",
+    "default",
+    "rendering",
+    "reference",
+    "texture_paint",
+)
 _SAMPLES = dict({shown: name for name, shown in DATATYPES.items()}, **{"8 bit": "uint8", "10 bit": "uint10"})
 _SAMPLES["16 bit"] = "uint16"
 _PACKED = {shown: name for name, shown in COMPRESSIONS.items()}

@@ -21,7 +21,9 @@ def parse(text: str) -> list[int]:
         last = int(match.group(2)) if match.group(2) else first
         step = int(match.group(3) or 1)
         if last < first or step < 1:
-            raise ValueError(f"the frame range '{part}' is empty. Write the lower frame first, and a step of 1 or more.")
+            raise ValueError(
+                f"the frame range '{part}' is empty. Write the lower frame first, and a step of 1 or more."
+            )
         if len(frames) + (last - first) // step > 1000000:
             raise ValueError(f"'{part}' is more than a million frames")
         frames.update(range(first, last + 1, step))

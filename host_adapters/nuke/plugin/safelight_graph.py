@@ -141,9 +141,7 @@ def parameters(node: Any, spec: dict[str, Any]) -> dict[str, Any]:
 
 def sections() -> dict[str, dict[str, Any]]:
     """Return what the script's settings node says of a document beside its nodes; nothing where there is none."""
-    found = [
-        node for node in listed(nuke.allNodes("NoOp"), "all nodes") if kind_of(node) == names.SETTINGS_TYPE
-    ]
+    found = [node for node in listed(nuke.allNodes("NoOp"), "all nodes") if kind_of(node) == names.SETTINGS_TYPE]
     if not found:
         return {}
     if len(found) > 1:

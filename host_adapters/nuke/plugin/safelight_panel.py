@@ -53,7 +53,9 @@ def words_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    return f"unexpected {type(error).__name__}: {error}. This is a fault of Safelight's plug-in; the script is unchanged."
+    return (
+        f"unexpected {type(error).__name__}: {error}. This is a fault of Safelight's plug-in; the script is unchanged."
+    )
 
 
 @guarded
@@ -336,7 +338,9 @@ def _refresh() -> None:
         safelight_nodes.forget()
         nuke.tprint(f"Safelight: the menu was made by {made} and now by {version}; it shows at Nuke's next start.")
     except EngineError as error:
-        nuke.tprint(f"Safelight: the menu was made by {made}, the engine is {version}, and it cannot be renewed: {error}")
+        nuke.tprint(
+            f"Safelight: the menu was made by {made}, the engine is {version}, and it cannot be renewed: {error}"
+        )
 
 
 def _asked(title: str, pattern: str) -> str:
