@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from safelight_files import role_of
@@ -23,13 +24,13 @@ class Colour:
         return f"{self.space} of {'/'.join(self.config.split('/')[-2:])} ({self.said_by})"
 
 
-def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) -> Colour:
+def of_script(knob: Callable[[str], str], plugin_paths: list[str], here: str, env: Any = None) -> Colour:
     """Return the colour of a script: env OCIO, then the custom config, then the stock one.
 
     Parameters
     ----------
-    root:
-        The script's root node.
+    knob:
+        Gives a knob of the script's root as text.
     plugin_paths:
         Nuke's plug-in folders: the stock configs lie in one of them.
     here:
@@ -38,8 +39,8 @@ def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) ->
     Raises ValueError, in words for a person, where the config is not to be found.
     """
     env = os.environ if env is None else env
-    management = _value(root, "colorManagement")
-    space = role_of(_value(root, "workingSpaceLUT")) or "scene_linear"
+    management = knob("colorManagement")
+    space = role_of(knob("workingSpaceLUT")) or "scene_linear"
     if management == "Nuke":
         path = os.path.join(here, REC709)
         if not os.path.isfile(path):
@@ -47,8 +48,8 @@ def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) ->
         return Colour(path, "scene_linear", "Nuke colour management: linear Rec.709")
     if env.get("OCIO"):
         return Colour(env["OCIO"], space, "environment OCIO")
-    name = _value(root, "OCIO_config")
-    custom = _value(root, "customOCIOConfigPath")
+    name = knob("OCIO_config")
+    custom = knob("customOCIOConfigPath")
     if name == "custom" and custom:
         if not custom.startswith("ocio://") and not os.path.isfile(custom):
             raise ValueError(f"the script's OCIO config {custom} is not there. Mend it in Project Settings, Color.")
@@ -60,14 +61,6 @@ def of_script(root: Any, plugin_paths: list[str], here: str, env: Any = None) ->
         f"Nuke's OCIO config '{name}' was not found beside Nuke. Choose 'custom' in Project Settings, Color, and name "
         "its file, or set OCIO in the environment."
     )
-
-
-def _value(root: Any, name: str) -> str:
-    knob = root.knob(name)
-    if knob is None:
-        return ""
-    value = knob.getEvaluatedValue() if knob.Class() == "File_Knob" else knob.value()
-    return str(value or "")
 
 
 def _stock(name: str, plugin_paths: list[str]) -> list[str]:

@@ -8,7 +8,8 @@ import queue
 import subprocess
 import threading
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 PATIENCE = 20.0
 """Seconds that a stopped engine gets to finish the tile it is at."""

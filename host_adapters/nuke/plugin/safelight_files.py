@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 DATATYPES = {"half": "16 bit half", "float": "32 bit float"}
 COMPRESSIONS = {

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
-import nuke
-
 import safelight_files
 import safelight_names as names
 import safelight_nodes
-from safelight_host import HostError, kind_of, listed, text
+from safelight_host import HostError, class_of, feeding, full, kind_of, knob_of, knob_value, listed, text
 from safelight_values import value_of
+
+import nuke
 
 _THROUGH = ("Dot", "NoOp")
 
@@ -30,14 +30,14 @@ class Collected:
 
     def name_for(self, node: Any) -> tuple[str, bool]:
         """Return a node's name in the document, and whether it is new there."""
-        full = str(node.fullName())
-        if full in self._names:
-            return self._names[full], False
-        base = re.sub(r"[^A-Za-z0-9_]", "_", full)
+        place = full(node)
+        if place in self._names:
+            return self._names[place], False
+        base = re.sub(r"[^A-Za-z0-9_]", "_", place)
         made, number = base, 2
         while made in self._names.values():
             made, number = f"{base}_{number}", number + 1
-        self._names[full] = made
+        self._names[place] = made
         return made, True
 
 
@@ -56,17 +56,17 @@ def collect(target: Any) -> Collected:
         name, new = found.name_for(node)
         if not new and name in found.nodes:
             continue
-        spec = safelight_nodes.specs()[kind_of(node)]
+        spec = safelight_nodes.spec_of(node)
         links = {}
         for index, port in enumerate(spec["inputs"]):
-            up, asked = _through(node.input(index))
+            up, asked = _through(feeding(node, index))
             if up is None:
                 if not port["optional"]:
                     raise HostError(f"the input '{port['name']}' of '{node.name()}' is not connected")
                 continue
             label, _ = found.name_for(up)
             links[port["name"]] = label + (f".{asked}" if asked else "")
-            if kind_of(up) in safelight_nodes.specs() and up.Class() == "Group":
+            if kind_of(up) in safelight_nodes.specs() and class_of(up) == "Group":
                 if label not in found.nodes:
                     waiting.append(up)
             else:
@@ -83,29 +83,31 @@ def selection(nodes: list[Any]) -> tuple[dict[str, Any], list[str]]:
     """
     specs = safelight_nodes.specs()
     found = Collected()
-    ours = [node for node in nodes if kind_of(node) in specs or node.Class() in ("Read", "Write")]
+    ours = [node for node in nodes if kind_of(node) in specs or class_of(node) in ("Read", "Write")]
     if not any(kind_of(node) in specs for node in ours):
         raise HostError("no Safelight node is selected. Select nodes that were made from the Safelight menu.")
     left = [
-        f"{node.name()} ({node.Class()})"
+        f"{node.name()} ({class_of(node)})"
         for node in nodes
-        if node not in ours and not kind_of(node) and node.Class() not in _THROUGH
+        if node not in ours and not kind_of(node) and class_of(node) not in _THROUGH
     ]
     made = {}
     for node in ours:
-        kind = kind_of(node) or str(node.Class())
+        kind = kind_of(node) or class_of(node)
+        if kind not in specs:
+            raise HostError(f"'{full(node)}' is no Safelight node. Choose one from the Safelight menu.")
         spec = specs[kind]
         links = {}
         for index, port in enumerate(spec["inputs"]):
-            up, asked = _through(node.input(index))
+            up, asked = _through(feeding(node, index))
             if up is None:
                 continue
-            if not (kind_of(up) in specs or up.Class() == "Read"):
+            if not (kind_of(up) in specs or class_of(up) == "Read"):
                 raise HostError(
-                    f"'{node.name()}' is fed by '{up.name()}', a {up.Class()} of Nuke's, which no document can hold. "
+                    f"'{node.name()}' is fed by '{up.name()}', a {class_of(up)} of Nuke's, which no document can hold. "
                     "Render it to files and read these, or use Render on the node, which does so by itself."
                 )
-            if not any(up.fullName() == other.fullName() for other in ours):
+            if not any(full(up) == full(other) for other in ours):
                 ours.append(up)
             links[port["name"]] = found.name_for(up)[0] + (f".{asked}" if asked else "")
         params = parameters(node, spec)
@@ -123,17 +125,18 @@ def parameters(node: Any, spec: dict[str, Any]) -> dict[str, Any]:
     """Return what a node's knobs say, as parameters."""
     found = {}
     for parameter in spec["parameters"]:
-        knob = node.knob(names.PREFIX + parameter["name"])
+        knob = knob_of(node, names.PREFIX + parameter["name"])
         if knob is None:
             continue
-        if knob.Class() in ("Double_Knob", "Int_Knob", "Boolean_Knob") and (knob.isAnimated() or knob.hasExpression()):
+        if class_of(knob) in ("Double_Knob", "Int_Knob", "Boolean_Knob") and (
+            knob.isAnimated() or knob.hasExpression()
+        ):
             raise HostError(
                 f"{parameter['name']} of '{node.name()}' is animated or an expression. "
                 "A parameter holds for the whole shot: set it to one value."
             )
-        value = knob.getEvaluatedValue() if knob.Class() == "File_Knob" else knob.value()
         try:
-            found[parameter["name"]] = value_of(parameter, value)
+            found[parameter["name"]] = value_of(parameter, knob_value(knob))
         except (TypeError, ValueError) as error:
             raise HostError(f"'{node.name()}': {error}")
     return found
@@ -171,10 +174,10 @@ def _through(node: Any) -> tuple[Any, str]:
         kind = kind_of(node)
         if kind == names.OUTPUT_TYPE:
             output = output or text(node, names.OUTPUT)
-        elif text(node, "disable") == "true" or (node.Class() in _THROUGH and kind != names.SETTINGS_TYPE):
+        elif text(node, "disable") == "true" or (class_of(node) in _THROUGH and kind != names.SETTINGS_TYPE):
             if output:
                 raise HostError(f"the output '{output}' is asked of '{node.name()}', which is disabled")
         else:
             break
-        node = node.input(0)
+        node = feeding(node, 0)
     return node, output

@@ -8,15 +8,17 @@ import os
 import re
 from typing import Any
 
+import safelight_names as names
+from safelight_host import HostError, class_of, feeding, full, knob_of, knob_value, listed, text, thing, whole, word
+
 import nuke
 
-import safelight_names as names
-from safelight_host import HostError, listed, text
-
 _LOOKS = frozenset(
-    "name xpos ypos selected hide_input label note_font note_font_size note_font_color tile_color gl_color icon "
-    "postage_stamp postage_stamp_frame cached bookmark dope_sheet indicators panel help autolabel onCreate onDestroy "
-    "knobChanged updateUI lifetimeStart lifetimeEnd useLifetime rootNodeUpdated reload render Render".split()
+    """
+    name xpos ypos selected hide_input label note_font note_font_size note_font_color tile_color gl_color icon
+    postage_stamp postage_stamp_frame cached bookmark dope_sheet indicators panel help autolabel onCreate onDestroy
+    knobChanged updateUI rootNodeUpdated reload render Render
+    """.split()  # noqa: SIM905
 )
 _OURS = frozenset(
     (names.STATE, names.STATUS, names.COLOUR, names.KEY, names.DONE, names.FRAMES, names.ON_STALE, names.NAME)
@@ -43,21 +45,21 @@ def of_node(node: Any, config: Any) -> tuple[str, list[Any]]:
     started = set()
     while waiting:
         one, ready = waiting.pop()
-        full = str(one.fullName())
-        if full in hashes:
+        place = full(one)
+        if place in hashes:
             continue
         feeds = _needed(one)
-        if not ready and full not in started:
-            started.add(full)
+        if not ready and place not in started:
+            started.add(place)
             waiting.append((one, True))
-            waiting += [(up, False) for up in feeds if str(up.fullName()) not in started]
+            waiting += [(up, False) for up in feeds if full(up) not in started]
             continue
-        if one.knob(names.KEY) is not None:
-            ours[full] = one
+        if knob_of(one, names.KEY) is not None:
+            ours[place] = one
         # A node that an expression leads back to stands with its name alone.
-        above = [hashes.get(str(up.fullName()), str(up.fullName())) for up in feeds]
-        hashes[full] = digest(_own(one, config), above)
-    return hashes[str(node.fullName())], list(ours.values())
+        above = [hashes.get(full(up), full(up)) for up in feeds]
+        hashes[place] = digest(_own(one, config), above)
+    return hashes[full(node)], list(ours.values())
 
 
 def files(path: str, config: Any) -> list[Any]:
@@ -92,15 +94,15 @@ def _stat(path: str) -> list[int]:
 
 def _needed(node: Any) -> list[Any]:
     """Return the nodes that a node's picture hangs on, inputs first and in order."""
-    found = [node.input(index) for index in range(int(node.inputs()))]
+    found = [feeding(node, index) for index in range(whole(node.inputs(), "a node's inputs"))]
     known = [up for up in found if up is not None]
-    names_known = {str(up.fullName()) for up in known}
+    names_known = {full(up) for up in known}
     what = nuke.INPUTS | nuke.HIDDEN_INPUTS | nuke.EXPRESSIONS
     for up in listed(node.dependencies(what), f"what '{node.name()}' depends on"):
-        if str(up.fullName()) not in names_known and up.Class() != "Root":
+        if full(up) not in names_known and class_of(up) != "Root":
             known.append(up)
-            names_known.add(str(up.fullName()))
-    if node.Class() in ("Group", "Gizmo", "LiveGroup"):
+            names_known.add(full(up))
+    if class_of(node) in ("Group", "Gizmo", "LiveGroup"):
         known += listed(node.nodes(), f"the nodes in '{node.name()}'")
     return known
 
@@ -114,12 +116,13 @@ def _own(node: Any, config: Any) -> list[Any]:
     for name in sorted(knobs):
         if name in _LOOKS or name in _OURS:
             continue
-        knob = knobs[name]
-        if knob.Class() == "File_Knob":
-            path = str(knob.getEvaluatedValue() or "")
-            times = files(path, config) if path and node.Class() != "Write" else []
+        knob = thing(knobs[name], f"the knob '{name}'")
+        if class_of(knob) == "File_Knob":
+            path = str(knob_value(knob))
+            times = files(path, config) if path and class_of(node) != "Write" else []
             written.append([name, config.common(path), times])
         else:
-            written.append([name, str(knob.toScript())])
-    connected = [index for index in range(int(node.inputs())) if node.input(index) is not None]
-    return [str(node.Class()), written, connected]
+            written.append([name, word(knob.toScript(), f"the text of the knob '{name}'")])
+    count = whole(node.inputs(), "a node's inputs")
+    connected = [index for index in range(count) if feeding(node, index) is not None]
+    return [class_of(node), written, connected]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator
+from typing import Any
+
+import safelight_names as names
 
 import nuke
 
-import safelight_names as names
+_TEXTS = ("Enumeration_Knob", "Text_Knob", "Channel_Knob")
 
 
 class HostError(Exception):
@@ -35,20 +37,75 @@ def say(text: str) -> None:
         nuke.tprint("Safelight: " + text)
 
 
+def thing(value: Any, what: str) -> Any:
+    """Return a node or knob that Nuke gave, or None; refuse what is neither."""
+    if value is None or not isinstance(value, (bool, int, float, str, list, tuple, dict)):
+        return value
+    raise HostError(f"Nuke answered {value!r} when asked for {what}. Save the script and start Nuke again.")
+
+
+def word(value: Any, what: str) -> str:
+    """Return a name that Nuke gave, or refuse what is none."""
+    if not isinstance(value, str) or not value:
+        raise HostError(f"Nuke answered {value!r} when asked for {what}. Save the script and start Nuke again.")
+    return value
+
+
+def root() -> Any:
+    """Return the root of the script."""
+    found = thing(nuke.root(), "the script's root")
+    if found is None:
+        raise HostError("Nuke has no script open")
+    return found
+
+
+def full(node: Any) -> str:
+    """Return a node's name with the groups that it is in."""
+    return word(node.fullName(), "a node's full name")
+
+
+def class_of(node: Any) -> str:
+    """Return a node's class."""
+    return word(node.Class(), "a node's class")
+
+
+def knob_of(node: Any, name: str) -> Any:
+    """Return a knob, None where there is none of that name."""
+    return thing(node.knob(name), f"the knob '{name}'")
+
+
+def feeding(node: Any, index: int) -> Any:
+    """Return what feeds an input, None where nothing does."""
+    return thing(node.input(index), f"input {index} of a node")
+
+
+def knob_value(knob: Any) -> Any:
+    """Return a knob's value; a path evaluated, with %04d for the frame."""
+    kind = word(knob.Class(), "a knob's class")
+    if kind == "File_Knob":
+        value = knob.getEvaluatedValue()
+        return word(value, "a path") if value not in ("", None) else ""
+    value = knob.value()
+    wanted = str if kind.endswith("String_Knob") or kind in _TEXTS else (str, bool, int, float)
+    if not isinstance(value, wanted):
+        raise HostError(f"Nuke answered {value!r} when asked for a knob's value. Save the script and start Nuke again.")
+    return value
+
+
 def text(node: Any, name: str) -> str:
-    """Return a knob's value as text; "" where there is no such knob. Paths come evaluated, with %04d for the frame."""
-    knob = node.knob(name)
+    """Return a knob's value as text; "" where there is no such knob."""
+    knob = knob_of(node, name)
     if knob is None:
         return ""
-    value = knob.getEvaluatedValue() if knob.Class() == "File_Knob" else knob.value()
+    value = knob_value(knob)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    return str(value)
 
 
 def put(node: Any, name: str, value: Any) -> None:
     """Set a knob, and see that it took the value."""
-    knob = node.knob(name)
+    knob = knob_of(node, name)
     if knob is None:
         raise HostError(f"'{node.name()}' ({node.Class()}) has no knob '{name}' in this Nuke")
     knob.setValue(value)
@@ -78,8 +135,8 @@ def kind_of(node: Any) -> str:
 
 def parent(node: Any) -> Any:
     """Return the group that a node is in, or the root."""
-    place = str(node.fullName()).rpartition(".")[0]
-    found = nuke.toNode(place) if place else nuke.root()
+    place = full(node).rpartition(".")[0]
+    found = thing(nuke.toNode(place), "a group") if place else root()
     if found is None:
         raise HostError(f"Nuke does not find '{place or 'root'}', which holds '{node.name()}'")
     return found
@@ -88,19 +145,11 @@ def parent(node: Any) -> Any:
 def result_of(group: Any) -> Any:
     """Return the Read inside one of our groups."""
     for node in listed(group.nodes(), f"the nodes in '{group.name()}'"):
-        if node.name() == names.RESULT and node.Class() == "Read":
+        if node.name() == names.RESULT and class_of(node) == "Read":
             return node
     raise HostError(
         f"'{group.name()}' has no Read named '{names.RESULT}' inside. Make the node anew from the Safelight menu."
     )
-
-
-def walk_up(node: Any) -> Iterator[tuple[Any, int]]:
-    """Yield the nodes feeding a node, with the number of the input."""
-    for index in range(whole(node.inputs(), f"the inputs of '{node.name()}'")):
-        up = node.input(index)
-        if up is not None:
-            yield up, index
 
 
 def replaced(path: str, content: str) -> None:

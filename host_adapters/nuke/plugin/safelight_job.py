@@ -2,8 +2,8 @@
 
     nodes of Nuke's  ->  raw float EXR  ->  engine  ->  raw float EXR  ->  Read inside the node
 
-The steps are called one by one, all but `run_engine` on the main thread. Whatever fails, the script is as it was: what is
-made for the time of a step is taken away again, and knobs of the node change in the last step alone, all or none.
+The steps are called one by one, all but `run_engine` on the main thread. Whatever fails, the script is as it was: what
+is made for the time of a step is taken away again, and knobs change in the last step alone, all or none.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import re
 import shutil
 import tempfile
-from typing import Any, Callable
-
-import nuke
+from collections.abc import Callable
+from typing import Any
 
 import safelight_colour
 import safelight_config
@@ -24,8 +23,27 @@ import safelight_hash
 import safelight_names as names
 import safelight_nodes
 from safelight_engine import Engine, EngineError
-from safelight_host import HostError, Stopped, edition, listed, parent, put, replaced, result_of, text, whole
+from safelight_host import (
+    HostError,
+    Stopped,
+    edition,
+    feeding,
+    full,
+    knob_of,
+    knob_value,
+    listed,
+    parent,
+    put,
+    replaced,
+    result_of,
+    root,
+    text,
+    thing,
+    whole,
+)
 from safelight_toml import document_text
+
+import nuke
 
 OUT = "safelight_out"
 _WRITE = (
@@ -44,7 +62,7 @@ class Job:
     """A render of one node."""
 
     def __init__(self, node: Any, frames: str = "") -> None:
-        self.name = str(node.fullName())
+        self.name = full(node)
         self._frames = frames or text(node, names.FRAMES)
         self.frames: list[int] = []
         self.key = ""
@@ -60,7 +78,7 @@ class Job:
         """Look at the graph, write its document; nothing is rendered yet."""
         node = self._node()
         _refuse_script()
-        self.key, document, collected, colour, self.folder = describe(node, self._config)
+        self.key, document, collected, _, self.folder = describe(node, self._config)
         for name, feed in collected.feeds.items():
             first, last = _range(feed)
             _refuse_size(feed)
@@ -78,7 +96,7 @@ class Job:
             for name, entry in document["nodes"].items()
         }
         self.document = os.path.join(self.folder, "graph.toml")
-        remark = f"Made by {edition()} from '{self.name}' of {text(nuke.root(), 'name') or 'an unsaved script'}."
+        remark = f"Made by {edition()} from '{self.name}' of {text(root(), 'name') or 'an unsaved script'}."
         replaced(self.document, document_text(nodes, document["sections"], remark))
 
     def write_inputs(self) -> int:
@@ -129,7 +147,7 @@ class Job:
             (node, names.DONE, frames_of.nuke_text(sorted(done))),
         ]
         _all_or_none(changes)
-        reload = read.knob("reload")
+        reload = knob_of(read, "reload")
         if reload is not None:
             reload.execute()
 
@@ -138,7 +156,7 @@ class Job:
         return os.path.join(self.folder, "frame.%04d.exr" % frame)
 
     def _node(self) -> Any:
-        node = nuke.toNode(self.name)
+        node = thing(nuke.toNode(self.name), f"'{self.name}'")
         if node is None:
             raise HostError(f"'{self.name}' is not in the script any more; frames that were made lie in {self.folder}")
         return node
@@ -153,7 +171,7 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
     sections = safelight_graph.sections()
     colour = colour_of(sections)
     sections = dict(sections, colour=dict(sections.get("colour", {}), config=colour.config))
-    ground = safelight_hash.of_root(nuke.root(), config.common(os.environ.get("OCIO", "")))
+    ground = safelight_hash.of_root(root(), config.common(os.environ.get("OCIO", "")))
     cache = cache_folder(config)
     nodes: dict[str, Any] = {}
     keys = {}
@@ -182,7 +200,7 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
     said = {title: table for title, table in sections.items() if title != "colour"}
     parts = [keys, ranges, collected.nodes, collected.target, versions, said, times, config.common(colour.config)]
     key = safelight_hash.digest(*parts)
-    folder = os.path.join(cache, re.sub(r"[^A-Za-z0-9_]", "_", str(node.fullName())), key[:24])
+    folder = os.path.join(cache, re.sub(r"[^A-Za-z0-9_]", "_", full(node)), key[:24])
     nodes[OUT] = {
         "type": "Write",
         "inputs": {"": collected.target},
@@ -205,14 +223,14 @@ def colour_of(sections: dict[str, dict[str, Any]]) -> safelight_colour.Colour:
     folders = [str(path) for path in listed(nuke.pluginPath(), "the plug-in folders")]
     folders += [os.path.join(beside, "plugins"), os.path.join(os.path.dirname(beside), "Resources")]
     try:
-        return safelight_colour.of_script(nuke.root(), folders, safelight_config.HERE)
+        return safelight_colour.of_script(lambda name: text(root(), name), folders, safelight_config.HERE)
     except ValueError as error:
         raise HostError(str(error))
 
 
 def cache_folder(config: Any) -> str:
     """Return where results go: SAFELIGHT_CACHE, the config's, beside the script, the machine's temporary folder."""
-    script = text(nuke.root(), "name")
+    script = text(root(), "name")
     if config.cache:
         return os.path.join(config.cache, re.sub(r"[^A-Za-z0-9_]", "_", os.path.basename(script)) or "unsaved")
     if script and os.path.isabs(script):
@@ -226,7 +244,7 @@ def _range(feed: Any) -> tuple[int, int]:
 
 
 def _refuse_script() -> None:
-    if nuke.root().proxy():
+    if root().proxy():
         raise HostError("the script is in proxy mode, and the frames would be small ones. Switch proxy off.")
     views = nuke.views()
     if not isinstance(views, list) or len(views) != 1:
@@ -266,21 +284,22 @@ def _write(feed: Any, folder: str, frames: list[int], name: str) -> int:
     undo = nuke.Undo()
     undo.disable()
     write = None
-    before = {str(node.fullName()) for node in listed(nuke.allNodes(group=place), "all nodes")}
+    before = {full(node) for node in listed(nuke.allNodes(group=place), "all nodes")}
     try:
         place.begin()
         try:
             write = nuke.nodes.Write()
         finally:
             place.end()
-        if write is None or isinstance(write, (bool, list)):
+        if thing(write, "a Write") is None:
             raise HostError(f"Nuke made no Write node for '{feed.name()}' (nuke.nodes.Write answered {write!r})")
         pattern = os.path.join(work, "frame.%04d.exr").replace("\\", "/")
         put(write, "file", pattern)
         for knob, value in _WRITE:
             put(write, knob, value)
         write.setInput(0, feed)
-        if write.input(0) is None or write.input(0).fullName() != feed.fullName():
+        connected = feeding(write, 0)
+        if connected is None or full(connected) != full(feed):
             raise HostError(f"Nuke did not connect a Write to '{feed.name()}'")
         for first, last, step in frames_of.runs(missing):
             try:
@@ -301,11 +320,11 @@ def _write(feed: Any, folder: str, frames: list[int], name: str) -> int:
     finally:
         try:
             for node in nuke.allNodes(group=place) or ():
-                if node is not None and node.Class() == "Write" and str(node.fullName()) not in before:
+                if node is not None and node.Class() == "Write" and full(node) not in before:
                     nuke.delete(node)
         finally:
-            undo.enable()
             shutil.rmtree(work, ignore_errors=True)
+            undo.enable()
     return len(missing)
 
 
@@ -314,8 +333,8 @@ def _all_or_none(changes: list[tuple[Any, str, Any]]) -> None:
     before = []
     try:
         for node, name, value in changes:
-            knob = node.knob(name)
-            before.append((knob, knob.value() if knob is not None else None))
+            knob = knob_of(node, name)
+            before.append((knob, knob_value(knob) if knob is not None else None))
             put(node, name, value)
     except BaseException:
         for knob, value in reversed(before):

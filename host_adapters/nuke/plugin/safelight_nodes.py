@@ -6,10 +6,10 @@ import json
 import os
 from typing import Any
 
-import nuke
-
 import safelight_config
-from safelight_host import HostError, kind_of
+from safelight_host import HostError, full, kind_of, listed
+
+import nuke
 
 FILE = "safelight_nodes.json"
 SNIPPETS = "safelight_nodes"
@@ -36,6 +36,14 @@ def specs() -> dict[str, Any]:
     return dict(load()["nodes"])
 
 
+def spec_of(node: Any) -> dict[str, Any]:
+    """Return what is declared about a node's type; refuse a node that is none of ours."""
+    spec = specs().get(kind_of(node))
+    if spec is None:
+        raise HostError(f"'{full(node)}' is no Safelight node. Choose one from the Safelight menu.")
+    return dict(spec)
+
+
 def forget() -> None:
     """Read the file again the next time: the engine has written another."""
     _loaded.clear()
@@ -46,11 +54,11 @@ def create(name: str) -> Any:
     path = os.path.join(safelight_config.HERE, SNIPPETS, name + ".nk")
     if not os.path.isfile(path):
         raise HostError(f"{path} is missing. Run 'safelight nuke install' again.")
-    before = {str(node.fullName()) for node in nuke.allNodes()}
+    before = {full(node) for node in listed(nuke.allNodes(), "all nodes")}
     node = nuke.nodePaste(path.replace("\\", "/"))
     if node is None or isinstance(node, (bool, list)) or not kind_of(node):
-        for left in nuke.allNodes():
-            if str(left.fullName()) not in before:
+        for left in listed(nuke.allNodes(), "all nodes"):
+            if full(left) not in before:
                 nuke.delete(left)
         raise HostError(f"Nuke made no '{name}' of {path} (nuke.nodePaste answered {node!r})")
     return node

@@ -8,9 +8,8 @@ import os
 import shutil
 import tempfile
 import threading
-from typing import Any, Callable
-
-import nuke
+from collections.abc import Callable
+from typing import Any
 
 import safelight_config
 import safelight_frames as frames_of
@@ -19,10 +18,27 @@ import safelight_names as names
 import safelight_nodes
 import safelight_stale
 from safelight_engine import Engine, EngineError, EngineStopped
-from safelight_host import HostError, Stopped, edition, kind_of, listed, parent, put, result_of, say, text
+from safelight_host import (
+    HostError,
+    Stopped,
+    class_of,
+    edition,
+    full,
+    knob_of,
+    knob_value,
+    listed,
+    parent,
+    put,
+    result_of,
+    say,
+    text,
+    thing,
+)
 from safelight_job import Job, colour_of
 from safelight_toml import document_text
 from safelight_values import text_of, value_of
+
+import nuke
 
 ANSWER = 60.0
 """Seconds that Nuke's main thread gets to take a result; a modal window can hold it up."""
@@ -64,7 +80,7 @@ def render(node: Any, frames: str = "") -> None:
     if not nuke.GUI:
         render_now(node, frames)
         return
-    name = str(node.fullName())
+    name = full(node)
     if name in _running:
         raise HostError(f"'{name}' is being rendered already. Cancel it in the progress window first.")
     job = _started(node, frames)
@@ -103,16 +119,18 @@ def _beside(job: Job) -> None:
     """Run the engine on a thread of its own; hand the outcome to the main thread."""
     outcome: BaseException | None = None
     try:
-        task = nuke.ProgressTask("Safelight: " + job.name)
+        window = [thing(nuke.ProgressTask("Safelight: " + job.name), "a progress window")]
+        if window[0] is None:
+            raise HostError("Nuke opened no progress window, so that nobody could cancel. Start Nuke again.")
 
         def progress(percent: float, stage: str) -> None:
-            task.setProgress(int(percent))
-            task.setMessage(f"{stage}, frames {frames_of.nuke_text(job.frames)}")
+            window[0].setProgress(int(percent))
+            window[0].setMessage(f"{stage}, frames {frames_of.nuke_text(job.frames)}")
 
         try:
-            job.run_engine(progress, lambda: task.isCancelled() is True)
+            job.run_engine(progress, lambda: window[0].isCancelled() is True)
         finally:
-            del progress, task  # deleting it closes its window
+            window.clear()  # deleting the task closes its window
     except BaseException as error:
         outcome = error
     answered = threading.Event()
@@ -158,24 +176,27 @@ def make_read(node: Any) -> Any:
     if not text(node, names.KEY):
         raise HostError(f"'{node.name()}' has no result yet. Render it first.")
     place = parent(node)
-    before = {str(one.fullName()) for one in listed(nuke.allNodes(group=place), "all nodes")}
+    before = {full(one) for one in listed(nuke.allNodes(group=place), "all nodes")}
     place.begin()
     try:
         read = nuke.nodes.Read()
-        if read is None or isinstance(read, (bool, list)):
+        if thing(read, "a Read") is None:
             raise HostError(f"Nuke made no Read (nuke.nodes.Read answered {read!r})")
         put(read, "file", text(inside, "file"))
         for name in ("first", "last", "origfirst", "origlast"):
-            put(read, name, inside.knob(name).value())
+            put(read, name, knob_value(knob_of(inside, name)))
         put(read, "raw", True)
         put(read, "before", "black")
         put(read, "after", "black")
         put(read, "on_error", "error")
-        read.setName(node.name() + "_result")
-        read.setXYpos(int(node.knob("xpos").value()) + 120, int(node.knob("ypos").value()))
+        name = full(node).rpartition(".")[2] + "_result"
+        read.setName(name)
+        if not full(read).rpartition(".")[2].startswith(name):
+            raise HostError(f"Nuke did not name the Read '{name}'")
+        read.setXYpos(int(text(node, "xpos")) + 120, int(text(node, "ypos")))
     except BaseException:
         for one in nuke.allNodes(group=place) or ():
-            if one is not None and str(one.fullName()) not in before:
+            if one is not None and full(one) not in before:
                 nuke.delete(one)
         raise
     finally:
@@ -186,9 +207,7 @@ def make_read(node: Any) -> Any:
 @guarded
 def save_preset(node: Any, path: str = "") -> None:
     """Keep a node's parameters in a file."""
-    spec = safelight_nodes.specs().get(kind_of(node))
-    if spec is None:
-        raise HostError(f"'{node.name()}' has no parameters of Safelight's")
+    spec = safelight_nodes.spec_of(node)
     values = safelight_graph.parameters(node, spec)
     path = path or _asked("Save preset", PRESET)
     if not path:
@@ -205,9 +224,7 @@ def save_preset(node: Any, path: str = "") -> None:
 @guarded
 def load_preset(node: Any, path: str = "") -> None:
     """Take a node's parameters from a file: all that it names, or none."""
-    spec = safelight_nodes.specs().get(kind_of(node))
-    if spec is None:
-        raise HostError(f"'{node.name()}' has no parameters of Safelight's")
+    spec = safelight_nodes.spec_of(node)
     path = path or _asked("Load preset", PRESET)
     if not path:
         return
@@ -226,11 +243,11 @@ def load_preset(node: Any, path: str = "") -> None:
     changes = []
     for name, value in values.items():
         value_of(known[name], value)  # refuses what cannot be meant, before anything is changed
-        knob = node.knob(names.PREFIX + name)
+        knob = knob_of(node, names.PREFIX + name)
         if knob is None:
             raise HostError(f"'{node.name()}' has no knob for {name}. Make the node anew from the Safelight menu.")
-        number = knob.Class() in ("Double_Knob", "Int_Knob", "Boolean_Knob")
-        changes.append((knob, value if number else text_of(known[name], value), knob.value()))
+        number = class_of(knob) in ("Double_Knob", "Int_Knob", "Boolean_Knob")
+        changes.append((knob, value if number else text_of(known[name], value), knob_value(knob)))
     for knob, value, _ in changes:
         knob.setValue(value)
     wrong = [knob.name() for knob, value, _ in changes if knob.value() != value]
@@ -243,15 +260,15 @@ def load_preset(node: Any, path: str = "") -> None:
 @guarded
 def choose_space(node: Any) -> None:
     """Let a person choose one of the script's colour spaces for a knob."""
-    spec = safelight_nodes.specs()[kind_of(node)]
+    spec = safelight_nodes.spec_of(node)
     knobs = [parameter["name"] for parameter in spec["parameters"] if parameter["kind"] == "colourspace"]
     found = nuke.getOcioColorSpaces()
     if not isinstance(found, list) or not found or not all(isinstance(space, str) for space in found):
         raise HostError(f"Nuke answered {found!r} when asked for the colour spaces. Type the name into the knob.")
-    number = nuke.choice("Colour space", "for", knobs) if len(knobs) > 1 else 0
-    chosen = nuke.choice("Colour space", knobs[number], found) if number is not None else None
-    if isinstance(chosen, int) and not isinstance(chosen, bool):
-        put(node, names.PREFIX + knobs[int(number)], found[chosen])
+    knob = _chosen("for", knobs) if len(knobs) > 1 else knobs[0]
+    space = _chosen(knob, ["auto", *found]) if knob else ""
+    if space:
+        put(node, names.PREFIX + knob, space)
 
 
 @guarded
@@ -279,16 +296,16 @@ def import_document(path: str = "") -> None:
     if not path:
         return
     work = tempfile.mkdtemp(prefix="safelight_")
-    before = {str(node.fullName()) for node in listed(nuke.allNodes(), "all nodes")}
+    before = {full(node) for node in listed(nuke.allNodes(), "all nodes")}
     try:
         made = os.path.join(work, "graph.nk").replace("\\", "/")
         _engine().run(["nuke", "import", path, "--output", made])
         pasted = nuke.nodePaste(made)
-        if pasted is None or isinstance(pasted, (bool, list)):
+        if thing(pasted, "the pasted nodes") is None:
             raise HostError(f"Nuke made no nodes of {path} (nuke.nodePaste answered {pasted!r})")
     except BaseException:
         for node in nuke.allNodes() or ():
-            if node is not None and str(node.fullName()) not in before:
+            if node is not None and full(node) not in before:
                 nuke.delete(node)
         raise
     finally:
@@ -299,7 +316,7 @@ def import_document(path: str = "") -> None:
 def create(name: str) -> Any:
     """Make a node from the menu."""
     node = safelight_nodes.create(name)
-    if node.knob(names.COLOUR) is not None:
+    if knob_of(node, names.COLOUR) is not None:
         safelight_stale.mark(node)
     return node
 
@@ -315,8 +332,9 @@ def check_results() -> None:
 def about() -> None:
     """Say which engine, which edition, which colour."""
     config = safelight_config.load()
+    made = safelight_nodes.load()["version"]
     say(
-        f"Safelight {_engine().version()} ({' '.join(config.engine)}), menu made by {safelight_nodes.load()['version']}.\n"
+        f"Safelight {_engine().version()} ({' '.join(config.engine)}), menu made by {made}.\n"
         f"{edition()} {nuke.NUKE_VERSION_STRING}.\nColour: {colour_of(safelight_graph.sections())}."
     )
 
@@ -341,6 +359,14 @@ def _refresh() -> None:
         nuke.tprint(
             f"Safelight: the menu was made by {made}, the engine is {version}, and it cannot be renewed: {error}"
         )
+
+
+def _chosen(prompt: str, options: list[str]) -> str:
+    """Let a person choose; "" where nothing was chosen."""
+    number = nuke.choice("Colour space", prompt, options)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(options):
+        return ""
+    return options[number]
 
 
 def _asked(title: str, pattern: str) -> str:

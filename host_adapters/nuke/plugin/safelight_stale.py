@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import nuke
-
 import safelight_config
 import safelight_job
 import safelight_names as names
 from safelight_engine import EngineError
-from safelight_host import HostError, listed, text
+from safelight_host import HostError, class_of, feeding, full, knob_of, listed, text, whole
+
+import nuke
 
 DELAY = 0.7
 """Seconds after the last change of a knob until results are held against the script."""
-_QUIET = frozenset("xpos ypos selected label note_font tile_color gl_color hide_input postage_stamp panel".split())
+_QUIET = frozenset(
+    ["xpos", "ypos", "selected", "label", "note_font", "tile_color", "gl_color", "hide_input", "postage_stamp", "panel"]
+)
 _timer: list[threading.Timer] = []
 _TILES = {names.FRESH: names.FRESH_TILE, names.STALE: names.STALE_TILE, names.EMPTY: names.EMPTY_TILE}
 
@@ -27,7 +29,7 @@ class StaleResult(Exception):
 def groups() -> list[Any]:
     """Return the Safelight nodes that can have a result."""
     found = listed(nuke.allNodes("Group", recurseGroups=True), "all groups")
-    return [node for node in found if node.knob(names.KEY) is not None]
+    return [node for node in found if knob_of(node, names.KEY) is not None]
 
 
 def state_of(node: Any) -> tuple[str, str]:
@@ -47,10 +49,10 @@ def mark(node: Any) -> str:
     done = text(node, names.DONE)
     shown = {names.FRESH: f"frames {done}", names.STALE: f"{names.STALE} ({why}); frames {done}"}.get(state, state)
     for name, value in ((names.STATE, state), ("tile_color", _TILES[state]), (names.STATUS, shown)):
-        knob = node.knob(name)
+        knob = knob_of(node, name)
         if knob is not None and knob.value() != value:
             knob.setValue(value)
-    knob = node.knob(names.COLOUR)
+    knob = knob_of(node, names.COLOUR)
     if knob is not None:
         try:
             colour = str(safelight_job.colour_of(safelight_job.safelight_graph.sections()))
@@ -63,7 +65,7 @@ def mark(node: Any) -> str:
 
 def check_all() -> list[str]:
     """Look at every result; return the names of those that are stale."""
-    return [str(node.fullName()) for node in groups() if mark(node) == names.STALE]
+    return [full(node) for node in groups() if mark(node) == names.STALE]
 
 
 def knob_changed() -> None:
@@ -100,7 +102,7 @@ def before_render() -> None:
             state, why = state_of(node)
             if state != names.STALE:
                 continue
-            words = f"the result of '{node.fullName()}' is stale ({why}). Render it again."
+            words = f"the result of '{full(node)}' is stale ({why}). Render it again."
             nuke.tprint("Safelight: " + words)
             if text(node, names.ON_STALE) == "stop":
                 stop.append(words)
@@ -114,10 +116,10 @@ def _above(node: Any) -> list[Any]:
     found, seen, waiting = [], set(), [node]
     while waiting:
         one = waiting.pop()
-        if one is None or str(one.fullName()) in seen:
+        if one is None or full(one) in seen:
             continue
-        seen.add(str(one.fullName()))
-        if one.Class() == "Group" and one.knob(names.KEY) is not None:
+        seen.add(full(one))
+        if class_of(one) == "Group" and knob_of(one, names.KEY) is not None:
             found.append(one)
-        waiting += [one.input(index) for index in range(int(one.inputs()))]
+        waiting += [feeding(one, index) for index in range(whole(one.inputs(), "a node's inputs"))]
     return found

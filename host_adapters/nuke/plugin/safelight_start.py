@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import nuke
-
 import safelight_config
 import safelight_nodes
+
+import nuke
 
 _ROOMS = {
     "io": "Test pictures",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 
-import nuke
-
 import safelight_panel
+
+import nuke
 
 
 def main(arguments: list[str]) -> int:

@@ -111,9 +111,9 @@ def test_a_chain_is_one_graph_with_every_port(quick: Nuke) -> None:
 
     nodes = tomllib.loads(text)["nodes"]
     assert nodes[mix._do_name()]["inputs"] == {"a": repair._do_name(), "b": f"{degrain._do_name()}.grain"}
-    assert nodes[repair._do_name()]["inputs"] == {"source": "Read", "matte": dirt._do_name()}
+    assert nodes[repair._do_name()]["inputs"] == {"source": "Read1", "matte": dirt._do_name()}
     assert nodes[dirt._do_name()]["sensitivity"] == 0.25
-    assert [name for name, node in nodes.items() if node["type"] == "Read"] == ["Read"]
+    assert [name for name, node in nodes.items() if node["type"] == "Read"] == ["Read1"]
 
 
 def _state(quick: Nuke, node: Any) -> str:

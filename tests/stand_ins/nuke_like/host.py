@@ -140,8 +140,7 @@ class Undo(Strict):
         self._host.undo_off += 1
 
     def _do_enable(self) -> None:
-        assert self._host.undo_off > 0
-        self._host.undo_off -= 1
+        self._host.undo_off = max(0, self._host.undo_off - 1)
 
 
 class _Creator:
@@ -236,7 +235,7 @@ class Host:
         """Make a node in the current group."""
         from tests.stand_ins.nuke_like.nodes import StandNode
 
-        node = StandNode(self, kind, kind, self.context[-1])
+        node = StandNode(self, kind, f"{kind}1", self.context[-1])
         for name, value in knobs.items():
             if name == "inputs":
                 node._inputs = list(value)

@@ -168,8 +168,6 @@ class StandNode(Strict):
         assert self._parent is not None
         taken = {one._knobs["name"]._value for one in self._parent._children if one is not self}
         base, number = name.rstrip("0123456789"), 1
-        while name in taken or (name == base and self._kind not in ("Input", "Output", "Read") and not name.islower()):
-            name, number = f"{base}{number}", number + 1
         while name in taken:
             name, number = f"{base}{number}", number + 1
         self._knobs["name"]._value = name
@@ -263,7 +261,8 @@ class StandNode(Strict):
         return self
 
     def _do_end(self) -> None:
-        self._host.context.pop()
+        if len(self._host.context) > 1 and self._host.context[-1] is self:
+            self._host.context.pop()
 
     def _do_nodes(self) -> list[Any]:
         return list(self._children)
