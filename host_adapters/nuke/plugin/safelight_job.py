@@ -8,11 +8,12 @@ is made for the time of a step is taken away again, and knobs change in the last
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import safelight_colour
@@ -133,7 +134,7 @@ class Job:
         done = set(self.frames)
         if text(node, names.KEY) == self.key:
             done |= set(frames_of.parse(text(node, names.DONE)))
-        pattern = os.path.join(self.folder, "frame.%04d.exr").replace("\\", "/")
+        pattern = _pattern(self.folder)
         first, last = min(done), max(done)
         changes = [
             (read, "file", pattern),
@@ -153,7 +154,7 @@ class Job:
 
     def path(self, frame: int) -> str:
         """Return the file of one frame of the result."""
-        return os.path.join(self.folder, "frame.%04d.exr" % frame)
+        return _frame(self.folder, frame)
 
     def _node(self) -> Any:
         node = thing(nuke.toNode(self.name), f"'{self.name}'")
@@ -184,7 +185,7 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
         nodes[name] = {
             "type": "Read",
             "params": {
-                "path": os.path.join(folder, "frame.%04d.exr").replace("\\", "/"),
+                "path": _pattern(folder),
                 "colourspace": colour.space,
                 "first": first,
                 "last": last,
@@ -205,7 +206,7 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
         "type": "Write",
         "inputs": {"": collected.target},
         "params": {
-            "path": os.path.join(folder, "frame.%04d.exr").replace("\\", "/"),
+            "path": _pattern(folder),
             "colourspace": colour.space,
             "datatype": "float",
             "compression": "zip",
@@ -275,25 +276,51 @@ def _engine_frames(words: str) -> list[int]:
 
 def _write(feed: Any, folder: str, frames: list[int], name: str) -> int:
     """Write frames of a node as raw float EXR, those alone that are not there; whole files or none."""
-    missing = [frame for frame in frames if not os.path.isfile(os.path.join(folder, "frame.%04d.exr" % frame))]
+    missing = [frame for frame in frames if not os.path.isfile(_frame(folder, frame))]
     if not missing:
         return 0
     os.makedirs(folder, exist_ok=True)
     work = tempfile.mkdtemp(prefix=".writing_", dir=folder)
+    try:
+        with _write_node(feed, _pattern(work)) as write:
+            for first, last, step in frames_of.runs(missing):
+                try:
+                    nuke.execute(write, first, last, step)
+                except RuntimeError as error:
+                    if "cancel" in str(error).lower():
+                        raise Stopped(f"stopped while '{feed.name()}' was written; nothing was changed")
+                    raise HostError(f"Nuke could not render '{feed.name()}', frames {first}-{last}: {error}")
+        for frame in missing:
+            made = _frame(work, frame)
+            if not os.path.isfile(made) or not os.path.getsize(made):
+                raise HostError(
+                    f"Nuke wrote no frame {frame} of '{feed.name()}' into {folder}. Is the disk full, or is it not "
+                    "allowed to write there?"
+                )
+        for frame in missing:
+            os.replace(_frame(work, frame), _frame(folder, frame))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return len(missing)
+
+
+@contextlib.contextmanager
+def _write_node(feed: Any, pattern: str) -> Iterator[Any]:
+    """Give a Write below a node for a moment; it leaves neither a trace in the script nor an entry to undo."""
     place = parent(feed)
-    undo = nuke.Undo()
-    undo.disable()
-    write = None
     before = {full(node) for node in listed(nuke.allNodes(group=place), "all nodes")}
+    undo = thing(nuke.Undo(), "undo")
+    if undo is None:
+        raise HostError("Nuke gave no hold on undo, and a Write made for a moment would be seen there")
+    undo.disable()
     try:
         place.begin()
         try:
-            write = nuke.nodes.Write()
+            write = thing(nuke.nodes.Write(), "a Write")
         finally:
             place.end()
-        if thing(write, "a Write") is None:
-            raise HostError(f"Nuke made no Write node for '{feed.name()}' (nuke.nodes.Write answered {write!r})")
-        pattern = os.path.join(work, "frame.%04d.exr").replace("\\", "/")
+        if write is None:
+            raise HostError(f"Nuke made no Write node for '{feed.name()}'")
         put(write, "file", pattern)
         for knob, value in _WRITE:
             put(write, knob, value)
@@ -301,31 +328,22 @@ def _write(feed: Any, folder: str, frames: list[int], name: str) -> int:
         connected = feeding(write, 0)
         if connected is None or full(connected) != full(feed):
             raise HostError(f"Nuke did not connect a Write to '{feed.name()}'")
-        for first, last, step in frames_of.runs(missing):
-            try:
-                nuke.execute(write, first, last, step)
-            except RuntimeError as error:
-                if "cancel" in str(error).lower():
-                    raise Stopped(f"stopped while '{feed.name()}' was written; nothing was changed")
-                raise HostError(f"Nuke could not render '{feed.name()}', frames {first}-{last}: {error}")
-        for frame in missing:
-            made = os.path.join(work, "frame.%04d.exr" % frame)
-            if not os.path.isfile(made) or not os.path.getsize(made):
-                raise HostError(
-                    f"Nuke wrote no frame {frame} of '{feed.name()}' into {folder}. Is the disk full, or is it not "
-                    "allowed to write there?"
-                )
-        for frame in missing:
-            os.replace(os.path.join(work, "frame.%04d.exr" % frame), os.path.join(folder, "frame.%04d.exr" % frame))
+        yield write
     finally:
         try:
             for node in nuke.allNodes(group=place) or ():
                 if node is not None and node.Class() == "Write" and full(node) not in before:
                     nuke.delete(node)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
             undo.enable()
-    return len(missing)
+
+
+def _frame(folder: str, frame: int) -> str:
+    return os.path.join(folder, f"frame.{frame:04d}.exr")
+
+
+def _pattern(folder: str) -> str:
+    return os.path.join(folder, "frame.%04d.exr").replace("\\", "/")
 
 
 def _all_or_none(changes: list[tuple[Any, str, Any]]) -> None:
