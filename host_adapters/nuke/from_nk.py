@@ -89,7 +89,7 @@ class _Reading:
 
     def found(self) -> Found:
         made = Found()
-        wanted = [node for node in self.nodes if self._type(node) in self.specs]
+        wanted = [node for node in self.nodes if self._type(node) in self.specs and not _disabled(node)]
         extra: dict[Node, None] = {}
         for node in wanted:
             self._look(node, extra)
@@ -138,9 +138,7 @@ class _Reading:
         while source is not None:
             if self._type(source) == names.OUTPUT_TYPE:
                 output = output or source.text(names.OUTPUT)
-            elif source.text("disable") not in ("", "false", "0") or (
-                source.kind in _THROUGH and self._type(source) != names.SETTINGS_TYPE
-            ):
+            elif _disabled(source) or (source.kind in _THROUGH and self._type(source) != names.SETTINGS_TYPE):
                 if output:
                     raise NkError(
                         f"the output '{output}' is asked of '{source.name}', which is disabled", line=source.line
@@ -173,6 +171,10 @@ class _Reading:
             if source is not None and source in self.names:
                 links[port["name"]] = self.names[source] + (f".{output}" if output else "")
         return {"type": kind, "params": params, "inputs": links}
+
+
+def _disabled(node: Node) -> bool:
+    return node.text("disable") not in ("", "false", "0")
 
 
 def _file(node: Node, kind: str, *, marked: bool) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _ordered(nodes: Sequence[Node]) -> list[Node]:
             node = waiting[-1]
             before = [up for up in (*node.inputs, node.clone_of) if up in mine and up not in done]
             if before and node not in done:
-                waiting.append(before[0])  # type: ignore[arg-type]
+                waiting.append(before[0])
             else:
                 done.setdefault(node)
                 waiting.pop()

@@ -70,7 +70,7 @@ class Engine:
             raise EngineError(f"the engine did not answer '{arguments[0]}' in {timeout:.0f} s and was stopped")
         if process.returncode:
             raise EngineError(_reason(errors.splitlines(), process.returncode))
-        return output
+        return str(output)
 
     def render(
         self,

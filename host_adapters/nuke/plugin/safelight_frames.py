@@ -12,7 +12,7 @@ def parse(text: str) -> list[int]:
 
     Raises ValueError for what is none.
     """
-    frames = set()
+    frames: set[int] = set()
     for part in text.replace(",", " ").split():
         match = _RANGE.fullmatch(part)
         if match is None:

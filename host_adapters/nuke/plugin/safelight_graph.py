@@ -9,7 +9,7 @@ from typing import Any
 import safelight_files
 import safelight_names as names
 import safelight_nodes
-from safelight_host import HostError, class_of, feeding, full, kind_of, knob_of, knob_value, listed, text
+from safelight_host import HostError, class_of, feeding, full, kind_of, knob_of, knob_value, listed, text, word
 from safelight_values import value_of
 
 import nuke
@@ -83,6 +83,7 @@ def selection(nodes: list[Any]) -> tuple[dict[str, Any], list[str]]:
     """
     specs = safelight_nodes.specs()
     found = Collected()
+    nodes = [node for node in nodes if text(node, "disable") != "true"]
     ours = [node for node in nodes if kind_of(node) in specs or class_of(node) in ("Read", "Write")]
     if not any(kind_of(node) in specs for node in ours):
         raise HostError("no Safelight node is selected. Select nodes that were made from the Safelight menu.")
@@ -114,7 +115,7 @@ def selection(nodes: list[Any]) -> tuple[dict[str, Any], list[str]]:
         if kind in ("Read", "Write"):
             own = {} if kind_of(node) else safelight_files.parameters(kind, lambda name, node=node: text(node, name))
             params = dict(own, **params)
-            params["path"] = text(node, "file")
+            params["path"] = _path(node)
             if not params["path"]:
                 raise HostError(f"'{node.name()}' names no file")
         made[found.name_for(node)[0]] = {"type": spec["id"], "params": params, "inputs": links}
@@ -140,6 +141,13 @@ def parameters(node: Any, spec: dict[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise HostError(f"'{node.name()}': {error}")
     return found
+
+
+def _path(node: Any) -> str:
+    """Return the files of a Read or Write as they are written, worked out by Nuke only where they must be."""
+    knob = knob_of(node, "file")
+    written = word(knob.value(), "a path") if knob is not None and knob.value() else ""
+    return written if not re.search(r"[\\\[$]", written) else text(node, "file")
 
 
 def sections() -> dict[str, dict[str, Any]]:

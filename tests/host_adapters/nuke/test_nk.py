@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -76,7 +76,8 @@ def test_values_come_without_their_escapes() -> None:
 
 def test_groups_have_a_stack_of_their_own() -> None:
     made = parse(
-        "Read {\n inputs 0\n name A\n}\nGroup {\n name G\n}\n Input {\n  inputs 0\n  name in\n }\n Blur {\n  name B\n }\n"
+        "Read {\n inputs 0\n name A\n}\nGroup {\n name G\n}\n Input {\n  inputs 0\n  name in\n }\n"
+        " Blur {\n  name B\n }\n"
         " Output {\n  name out\n }\nend_group\nset N1 [stack 0]\nGrade {\n name after\n}\n"
     )
     source, group, after = made.nodes
@@ -182,9 +183,9 @@ def _same(document: Document, again: Document) -> None:
 
 
 def _mangled(rng: random.Random, texts: list[str]) -> str:
-    text = rng.choice(texts)
+    text = texts[0] if rng.random() < 0.4 else rng.choice(texts)
     begin = rng.randrange(max(1, len(text) - 1500))
-    text = text[begin : begin + rng.randrange(20, 1500)] if rng.random() < 0.7 else text[:4000]
+    text = text[begin : begin + rng.randrange(20, 1500)] if rng.random() < 0.5 else text[:4000]
     tokens = [
         "{",
         "}",
@@ -232,16 +233,15 @@ class _Watch:
 
 
 def test_10000_mangled_clipboards_end_in_nodes_or_the_one_error() -> None:
-    """Nothing else is raised, nothing is run or opened, none takes long."""
+    """Nothing else is raised, nothing is run or opened."""
     registry = default_registry()
     texts = [COPIED, *(text_of(load_document(path)) for path in sorted(EXAMPLES.glob("*.toml"))[:4])]
     document_of(parse(texts[1]), registry)  # whatever is imported late has been imported
     sys.addaudithook(_Watch.hook)
     rng = random.Random(20)
-    slowest, good, refused = 0.0, 0, 0
+    good, refused = 0, 0
     for _ in range(10_000):
         text = _mangled(rng, texts)
-        began = time.process_time()
         _Watch.active = True
         try:
             made = parse(text)
@@ -255,15 +255,13 @@ def test_10000_mangled_clipboards_end_in_nodes_or_the_one_error() -> None:
             pass  # a document came of it, and it is refused as any other would be
         finally:
             _Watch.active = False
-        slowest = max(slowest, time.process_time() - began)
-    assert good > 500 and refused > 2000
+    assert good > 1000 and refused > 2000
     assert _Watch.seen == []
-    assert slowest < 10
 
 
-def test_time_grows_with_the_length_alone() -> None:
-    """Counted in steps of the reader, not in seconds: quadratic readers of such text exist."""
-    for part in (
+def test_the_work_grows_with_the_length_alone() -> None:
+    """Calls are counted, not seconds: four times the text takes four times the calls, in whatever it is cut."""
+    parts = (
         'Blur {\n label "' + "\\" * 2,
         "{",
         "[",
@@ -271,10 +269,23 @@ def test_time_grows_with_the_length_alone() -> None:
         "a " * 3,
         "\\\n",
         "Group {\n}\nend_group\n",
-    ):
-        began = time.process_time()
-        try:
-            parse(part * 20_000)
-        except NkError:
-            pass
-        assert time.process_time() - began < 20, part  # linear: well under a second; quadratic: minutes
+    )
+    for part in parts:
+        few, many = _calls(part * 500), _calls(part * 2000)
+        assert many <= 4.2 * few + 50, part
+
+
+def _calls(text: str) -> int:
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        with contextlib.suppress(NkError):
+            parse(text)
+    finally:
+        sys.setprofile(None)
+    return count

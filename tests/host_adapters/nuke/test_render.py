@@ -178,7 +178,7 @@ def test_cancel_leaves_no_process_no_file_and_no_change(quick: Nuke, monkeypatch
         started: list[Any] = []
         popen = subprocess.Popen
 
-        def noted(*args: Any, started: list[Any] = started, **kwargs: Any) -> Any:
+        def noted(*args: Any, started: list[Any] = started, popen: Any = popen, **kwargs: Any) -> Any:
             started.append(popen(*args, **kwargs))
             return started[-1]
 

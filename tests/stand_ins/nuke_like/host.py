@@ -62,9 +62,8 @@ class _Bound:
         on_main = threading.current_thread() is host.main
         if call.thread == "main":
             assert on_main, f"{self._name} was called on {threading.current_thread().name}, not on the main thread"
-        elif call.thread == "other" or (self._name == "nuke.executeInMainThread" and on_main):
-            if on_main:
-                raise Hung(f"{self._name} hangs on the main thread")
+        elif on_main and (call.thread == "other" or self._name == "nuke.executeInMainThread"):
+            raise Hung(f"{self._name} hangs on the main thread")
         if call.gui and not host.gui:
             raise RuntimeError(f"{self._name} needs a GUI")
         host.calls.append(self._name)

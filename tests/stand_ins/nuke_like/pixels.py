@@ -72,6 +72,7 @@ def write(node: Any, frame: int) -> None:
     """Write a frame as a Write node says."""
     knobs = {name: knob._value for name, knob in node._knobs.items()}
     assert knobs["file_type"] == "exr", "the stand-in writes EXR"
+    knobs.update({name: node._do_knob(name)._value for name in ("datatype", "metadata")})
     made = picture(node._inputs[0], frame)
     spec = OpenImageIO.ImageSpec(made.spec)
     kind = {"32 bit float": "float", "16 bit half": "half"}[knobs["datatype"]]
