@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -44,6 +45,35 @@ def test_the_code_is_python_3_7_and_needs_nothing_but_nuke(path: Path) -> None:
             assert top in sys.stdlib_module_names or top in own or top == "nuke", f"{path.name} imports {name}"
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"removeprefix", "removesuffix", "is_relative_to"}, f"{path.name}: {node.attr}"
+
+
+def test_the_code_runs_on_python_3_7(quick: Nuke, tmp_path: Path) -> None:
+    """Every module imported and a little of it used, where that Python is at hand."""
+    python = shutil.which("python3.7")
+    if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs python3.7")
+    (tmp_path / "nuke.py").write_text("GUI = False\nenv = {}\ndef addBeforeRender(call): pass\n")
+    modules = ", ".join(path.stem for path in SOURCES if path.stem not in ("menu",))
+    code = f"""
+import sys
+sys.path[:0] = [{str(tmp_path)!r}, {str(quick.plugin)!r}]
+import {modules}
+assert safelight_frames.parse("1-10x2 15 -8--5") == [-8, -7, -6, -5, 1, 3, 5, 7, 9, 15]
+assert 'a = "b"' in safelight_toml.document_text({{"n": {{"type": "X", "params": {{"a": "b"}}}}}})
+assert safelight_engine.Engine([{sys.executable!r}, {str(FAKE)!r}]).version()
+"""
+    done = subprocess.run([python, "-B", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_picture_of_the_node_graph(tmp_path: Path) -> None:
+    from safelight.host_adapters.nuke.picture import draw
+    from safelight.host_adapters.nuke.to_nk import nodes_of
+
+    examples = Path(__file__).parents[3] / "examples"
+    nodes = nodes_of(load_document(examples / "original_grain.toml"))
+    with_states, without = draw(nodes, done=["degrain"], stale=["regrain"]), draw(nodes)
+    assert with_states.size == without.size and with_states.tobytes() != without.tobytes()
 
 
 def test_every_call_of_nuke_is_in_the_manifest() -> None:
