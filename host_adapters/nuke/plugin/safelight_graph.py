@@ -9,7 +9,7 @@ from typing import Any
 import safelight_files
 import safelight_names as names
 import safelight_nodes
-from safelight_host import HostError, class_of, feeding, full, kind_of, knob_of, knob_value, listed, text, word
+from safelight_host import HostError, class_of, feeding, full, kind_of, knob_of, knob_value, listed, root, text, word
 from safelight_values import value_of
 
 import nuke
@@ -152,7 +152,9 @@ def _path(node: Any) -> str:
 
 def sections() -> dict[str, dict[str, Any]]:
     """Return what the script's settings node says of a document beside its nodes; nothing where there is none."""
-    found = [node for node in listed(nuke.allNodes("NoOp"), "all nodes") if kind_of(node) == names.SETTINGS_TYPE]
+    found = [
+        node for node in listed(nuke.allNodes("NoOp", root()), "all nodes") if kind_of(node) == names.SETTINGS_TYPE
+    ]
     if not found:
         return {}
     if len(found) > 1:

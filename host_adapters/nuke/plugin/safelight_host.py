@@ -152,6 +152,24 @@ def result_of(group: Any) -> Any:
     )
 
 
+def all_names(place: Any = None) -> set[str]:
+    """Return the full names of all nodes of a group, of the current one by default."""
+    found = nuke.allNodes(group=place) if place is not None else nuke.allNodes()
+    return {full(node) for node in listed(found, "all nodes")}
+
+
+def take_away(before: set[str]) -> None:
+    """Delete the nodes that were not there before: what is left of a paste that went wrong.
+
+    Non-commercial does not show a script all of its nodes at once, so there nobody's node is put at risk.
+    """
+    if nuke.env.get("nc"):
+        return
+    for node in nuke.allNodes() or ():
+        if node is not None and full(node) not in before:
+            nuke.delete(node)
+
+
 def replaced(path: str, content: str) -> None:
     """Write a small text file whole or not at all; one that says the same already is left alone."""
     try:

@@ -195,11 +195,12 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
         }
     nodes.update(collected.nodes)
     specs = safelight_nodes.specs()
+    paths, stamps = _paths(collected.nodes, specs, config)
     versions = {entry["type"]: specs[entry["type"]]["version"] for entry in collected.nodes.values()}
     times = safelight_hash.files(colour.config, config) if not colour.config.startswith("ocio://") else []
     ranges = {name: [nodes[name]["params"]["first"], nodes[name]["params"]["last"]] for name in keys}
     said = {title: table for title, table in sections.items() if title != "colour"}
-    parts = [keys, ranges, collected.nodes, collected.target, versions, said, times, config.common(colour.config)]
+    parts = [keys, ranges, paths, stamps, collected.target, versions, said, times, config.common(colour.config)]
     key = safelight_hash.digest(*parts)
     folder = os.path.join(cache, re.sub(r"[^A-Za-z0-9_]", "_", full(node)), key[:24])
     nodes[OUT] = {
@@ -215,16 +216,34 @@ def describe(node: Any, config: Any) -> tuple[str, dict[str, Any], Any, Any, str
     return key, {"nodes": nodes, "sections": sections}, collected, colour, folder
 
 
+def _paths(nodes: dict[str, Any], specs: dict[str, Any], config: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Make the paths among parameters this machine's; return the nodes with those of all machines, and files' times."""
+    shared: dict[str, Any] = {}
+    stamps: list[Any] = []
+    for name, entry in nodes.items():
+        params = dict(entry["params"])
+        for parameter in specs[entry["type"]]["parameters"]:
+            path = params.get(parameter["name"])
+            if parameter["kind"] == "path" and path:
+                params[parameter["name"]] = config.common(path)
+                entry["params"][parameter["name"]] = config.local(path)
+                # What a node writes for people does not make its picture stale.
+                stamps += safelight_hash.files(path, config) if parameter["picture"] else []
+        shared[name] = dict(entry, params=params)
+    return shared, stamps
+
+
 def colour_of(sections: dict[str, dict[str, Any]]) -> safelight_colour.Colour:
     """Return the colour that a render works in: the settings node's config, else the script's."""
     named = sections.get("colour", {}).get("config")
     if named:
-        return safelight_colour.Colour(str(named), "scene_linear", "settings node")
+        return safelight_colour.Colour(safelight_config.load().local(str(named)), "scene_linear", "settings node")
     beside = os.path.dirname(str(nuke.EXE_PATH))
+    local = safelight_config.load().local
     folders = [str(path) for path in listed(nuke.pluginPath(), "the plug-in folders")]
     folders += [os.path.join(beside, "plugins"), os.path.join(os.path.dirname(beside), "Resources")]
     try:
-        return safelight_colour.of_script(lambda name: text(root(), name), folders, safelight_config.HERE)
+        return safelight_colour.of_script(lambda name: local(text(root(), name)), folders, safelight_config.HERE)
     except ValueError as error:
         raise HostError(str(error))
 
@@ -308,10 +327,10 @@ def _write(feed: Any, folder: str, frames: list[int], name: str) -> int:
 def _write_node(feed: Any, pattern: str) -> Iterator[Any]:
     """Give a Write below a node for a moment; it leaves neither a trace in the script nor an entry to undo."""
     place = parent(feed)
-    before = {full(node) for node in listed(nuke.allNodes(group=place), "all nodes")}
     undo = thing(nuke.Undo(), "undo")
     if undo is None:
         raise HostError("Nuke gave no hold on undo, and a Write made for a moment would be seen there")
+    write = None
     undo.disable()
     try:
         place.begin()
@@ -331,9 +350,8 @@ def _write_node(feed: Any, pattern: str) -> Iterator[Any]:
         yield write
     finally:
         try:
-            for node in nuke.allNodes(group=place) or ():
-                if node is not None and node.Class() == "Write" and full(node) not in before:
-                    nuke.delete(node)
+            if write is not None:
+                nuke.delete(write)
         finally:
             undo.enable()
 

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import safelight_config
-from safelight_host import HostError, full, kind_of, listed
+from safelight_host import HostError, all_names, full, kind_of, take_away
 
 import nuke
 
@@ -54,11 +54,9 @@ def create(name: str) -> Any:
     path = os.path.join(safelight_config.HERE, SNIPPETS, name + ".nk")
     if not os.path.isfile(path):
         raise HostError(f"{path} is missing. Run 'safelight nuke install' again.")
-    before = {full(node) for node in listed(nuke.allNodes(), "all nodes")}
+    before = all_names()
     node = nuke.nodePaste(path.replace("\\", "/"))
     if node is None or isinstance(node, (bool, list)) or not kind_of(node):
-        for left in listed(nuke.allNodes(), "all nodes"):
-            if full(left) not in before:
-                nuke.delete(left)
+        take_away(before)
         raise HostError(f"Nuke made no '{name}' of {path} (nuke.nodePaste answered {node!r})")
     return node

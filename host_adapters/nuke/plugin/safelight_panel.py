@@ -21,6 +21,7 @@ from safelight_engine import Engine, EngineError, EngineStopped
 from safelight_host import (
     HostError,
     Stopped,
+    all_names,
     class_of,
     edition,
     full,
@@ -31,6 +32,7 @@ from safelight_host import (
     put,
     result_of,
     say,
+    take_away,
     text,
     thing,
 )
@@ -176,12 +178,12 @@ def make_read(node: Any) -> Any:
     if not text(node, names.KEY):
         raise HostError(f"'{node.name()}' has no result yet. Render it first.")
     place = parent(node)
-    before = {full(one) for one in listed(nuke.allNodes(group=place), "all nodes")}
+    read = None
     place.begin()
     try:
-        read = nuke.nodes.Read()
-        if thing(read, "a Read") is None:
-            raise HostError(f"Nuke made no Read (nuke.nodes.Read answered {read!r})")
+        read = thing(nuke.nodes.Read(), "a Read")
+        if read is None:
+            raise HostError(f"Nuke made no Read beside '{node.name()}'")
         put(read, "file", text(inside, "file"))
         for name in ("first", "last", "origfirst", "origlast"):
             put(read, name, knob_value(knob_of(inside, name)))
@@ -195,9 +197,8 @@ def make_read(node: Any) -> Any:
             raise HostError(f"Nuke did not name the Read '{name}'")
         read.setXYpos(int(text(node, "xpos")) + 120, int(text(node, "ypos")))
     except BaseException:
-        for one in nuke.allNodes(group=place) or ():
-            if one is not None and full(one) not in before:
-                nuke.delete(one)
+        if read is not None:
+            nuke.delete(read)
         raise
     finally:
         place.end()
@@ -296,7 +297,7 @@ def import_document(path: str = "") -> None:
     if not path:
         return
     work = tempfile.mkdtemp(prefix="safelight_")
-    before = {full(node) for node in listed(nuke.allNodes(), "all nodes")}
+    before = all_names()
     try:
         made = os.path.join(work, "graph.nk").replace("\\", "/")
         _engine().run(["nuke", "import", path, "--output", made])
@@ -304,9 +305,7 @@ def import_document(path: str = "") -> None:
         if thing(pasted, "the pasted nodes") is None:
             raise HostError(f"Nuke made no nodes of {path} (nuke.nodePaste answered {pasted!r})")
     except BaseException:
-        for node in nuke.allNodes() or ():
-            if node is not None and full(node) not in before:
-                nuke.delete(node)
+        take_away(before)
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)

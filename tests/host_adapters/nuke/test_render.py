@@ -120,12 +120,15 @@ def _state(quick: Nuke, node: Any) -> str:
     return quick.module("stale").mark(node)
 
 
-@pytest.mark.parametrize("change", ["knob", "above", "file", "reconnect", "colour", "cuts"])
+@pytest.mark.parametrize("change", ["knob", "above", "file", "reconnect", "colour", "cuts", "list"])
 def test_a_result_made_from_something_else_says_so(quick: Nuke, change: str) -> None:
     names = quick.module("names")
     plate = quick.plate()
     grade = quick.host.make("Grade", white=1.0, inputs=[plate])
     node = quick.node("Degrain", grade)
+    profile = quick.folder / "grain.json"
+    profile.write_text("{}")
+    node._knobs["sl_profile"]._do_setValue(str(profile))
     assert _state(quick, node) == names.EMPTY
     quick.render(node, "1003")
     assert _state(quick, node) == names.FRESH
@@ -138,6 +141,8 @@ def test_a_result_made_from_something_else_says_so(quick: Nuke, change: str) -> 
         grade._knobs["white"]._do_setValue(1.5)
     elif change == "file":
         os.utime(quick.folder / "plate" / "p.1007.exr", (1, 1))
+    elif change == "list":
+        profile.write_text('{"edited": 1}')
     elif change == "reconnect":
         node._inputs = [plate]
     elif change == "colour":
@@ -159,6 +164,30 @@ def test_a_result_made_from_something_else_says_so(quick: Nuke, change: str) -> 
         quick.module("stale").before_render()
     node._knobs["safelight_show"]._do_setValue("input")
     quick.module("stale").before_render()
+
+
+def test_while_somebody_works_stale_results_show_by_themselves(quick: Nuke, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick.module("start").with_gui()
+    stale = quick.module("stale")
+    monkeypatch.setattr(stale, "DELAY", 0.02)
+    grade = quick.host.make("Grade", white=1.0, inputs=[quick.plate()])
+    node = quick.node("Degrain", grade)
+    quick.render(node, "1003")
+    grade._knobs["white"]._do_setValue(2.0)
+    assert node._knobs["safelight_state"]._value == ""
+    (changed,) = quick.host.callbacks["knobChanged"]
+    quick.host.this_knob = grade._knobs["xpos"]
+    changed()
+    assert stale._timer == []  # moving a node changes no picture
+    quick.host.this_knob = grade._knobs["white"]
+    for _ in range(3):
+        changed()
+    quick.host.pump(5, until=lambda: bool(node._knobs["safelight_state"]._value))
+    assert "STALE" in node._knobs["safelight_state"]._value
+    grade._knobs["white"]._do_setValue(1.0)
+    for loaded in quick.host.callbacks["onScriptLoad"]:
+        loaded()
+    assert node._knobs["safelight_state"]._value == "" and quick.host.messages == []
 
 
 def test_a_foreign_node_below_a_result_that_is_not_there_is_refused_by_name(quick: Nuke) -> None:
