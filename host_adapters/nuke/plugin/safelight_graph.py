@@ -123,7 +123,17 @@ def selection(nodes: list[Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def parameters(node: Any, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node's knobs say, as parameters."""
+    """Return what a node's knobs say, as parameters; refuse a knob whose parameter is no more."""
+    known = {names.PREFIX + parameter["name"] for parameter in spec["parameters"]}
+    knobs = node.knobs()
+    if not isinstance(knobs, dict):
+        raise HostError(f"Nuke answered {knobs!r} when asked for the knobs of '{full(node)}'. Start Nuke again.")
+    gone = sorted(name[len(names.PREFIX) :] for name in knobs if name.startswith(names.PREFIX) and name not in known)
+    if gone:
+        raise HostError(
+            f"'{full(node)}' was made by another version: {spec['id']} has no parameter {', '.join(gone)}. "
+            "Make the node anew from the Safelight menu."
+        )
     found = {}
     for parameter in spec["parameters"]:
         knob = knob_of(node, names.PREFIX + parameter["name"])

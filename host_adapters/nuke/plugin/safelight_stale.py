@@ -40,7 +40,11 @@ def state_of(node: Any) -> tuple[str, str]:
         key = safelight_job.describe(node, safelight_config.load())[0]
     except (HostError, EngineError, ValueError) as error:
         return names.STALE, str(error)
-    return (names.FRESH, "") if key == text(node, names.KEY) else (names.STALE, "knobs, input, files or colour changed")
+    return (
+        (names.FRESH, "")
+        if key == text(node, names.KEY)
+        else (names.STALE, "knobs, input, files, colour or the node's version changed")
+    )
 
 
 def mark(node: Any) -> str:

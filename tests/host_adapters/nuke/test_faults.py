@@ -93,6 +93,7 @@ def _inject(quick: Nuke, name: str, fault: str, number: int, run: Any, good: Any
     return message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_in_a_render_ends_in_one_message_or_does_no_harm(
     at_once: Nuke, fault: str, monkeypatch: pytest.MonkeyPatch

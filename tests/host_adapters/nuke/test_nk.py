@@ -160,6 +160,7 @@ def test_every_example_goes_to_nuke_and_back(path: Path) -> None:
     _same(document, document_of(parse(text_of(document)), folder=path.resolve().parent)[1])
 
 
+@pytest.mark.slow
 def test_200_random_graphs_go_to_nuke_and_back(tmp_path: Path) -> None:
     """Isomorphic, by name and port, with parameters equal."""
     registry = default_registry()
@@ -232,6 +233,7 @@ class _Watch:
             cls.seen.append(f"{event} {arguments}"[:200])
 
 
+@pytest.mark.slow
 def test_10000_mangled_clipboards_end_in_nodes_or_the_one_error() -> None:
     """Nothing else is raised, nothing is run or opened."""
     registry = default_registry()

@@ -259,6 +259,7 @@ def test_editions_are_named(tmp_path: Path, installed: Path, monkeypatch: pytest
         ("views", "has the views ['left', 'right']"),
         ("unconnected", "input 'input' of 'Degrain1' is not connected"),
         ("animated", "strength of 'Degrain1' is animated"),
+        ("schema", "'Degrain1' was made by another version: Degrain has no parameter softness"),
         ("frames", "'1003-x' is no frame range"),
         ("colour", "OCIO config 'nuke-default' was not found"),
     ],
@@ -273,6 +274,8 @@ def test_what_would_give_wrong_frames_is_refused_before_any(quick: Nuke, what: s
         node._inputs = []
     elif what == "animated":
         node._knobs["sl_strength"]._animated = True
+    elif what == "schema":
+        node._add("sl_softness", "Double_Knob=0")
     elif what == "colour":
         quick.host.the_root._knobs["colorManagement"]._value = "OCIO"
     before = quick.host.snapshot()

@@ -43,6 +43,7 @@ def test_what_is_passed_through_comes_back_bit_for_bit_with_its_metadata(nuke: N
     assert node._knobs["safelight_done"]._value == "1003 1005"
 
 
+@pytest.mark.slow
 def test_the_engine_gets_the_frames_it_needs_and_makes_what_it_makes_alone(nuke: Nuke, tmp_path: Path) -> None:
     """Two frames of a filter that looks two frames around, and at eight frames of the shot before."""
     grade = nuke.host.make("Grade", white=1.0, inputs=[nuke.plate()])
