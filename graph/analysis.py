@@ -62,7 +62,7 @@ def run_analyses(
         if not node.wants_analysis(params):
             continue
         signatures = Signatures(graph, results)
-        looks = _looks(graph, name)
+        looks = looks_of(graph, name)
         parameters = dict(node.analysis_params(params))
         asked: list[Any] = []
         for port, (source, requests) in looks.items():
@@ -120,7 +120,7 @@ def plate_of(graph: Graph, name: str) -> list[str]:
     return [*plate, str(first.display)]
 
 
-def _looks(graph: Graph, name: str) -> dict[str, tuple[Source, Sequence[Request]]]:
+def looks_of(graph: Graph, name: str) -> dict[str, tuple[Source, Sequence[Request]]]:
     """Return by port where an analysis looks, and at what."""
     node, links = graph.nodes[name], graph.links[name]
     asked = node.analysis_requests(graph.params[name], graph.input_clips(name))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safelight.graph.analysis import looks_of
 from safelight.graph.execute import peak_bytes
 from safelight.graph.frames import format_frames
 from safelight.graph.graph import Graph
 from safelight.graph.node import Request
-from safelight.graph.plan import Plan, plan, sink_targets
+from safelight.graph.plan import Plan, Target, plan, sink_targets
 from safelight.graph.render import check_files, sink_frames
 
 CHUNKS = (10, 25, 100)
@@ -30,7 +31,8 @@ def forecast(graph: Graph, frames: Sequence[int] | None = None) -> dict[str, Any
     part = numbers[:LONGEST]
     made = plan(graph, sink_targets(graph, part))
     reach = handles(graph)
-    rows = [_row(graph, name, made, reach[name]) for name in graph.order]
+    analysed = _analysed(graph)
+    rows = [_row(graph, name, made, reach[name], analysed[name]) for name in graph.order]
     delivered = sum(target.region.area for target in made.targets) / 1e6
     total = sum(row["megapixels"] for row in rows)
     before = max((reach[name][0] for name in graph.order), default=0)
@@ -76,7 +78,21 @@ def handles(graph: Graph) -> dict[str, tuple[int, int]]:
     return reach
 
 
-def _row(graph: Graph, name: str, made: Plan, reach: tuple[int, int]) -> dict[str, Any]:
+def _analysed(graph: Graph) -> dict[str, set[int]]:
+    """Return by node the frames that whole-shot analyses take of it, whatever the frames to render."""
+    found: dict[str, set[int]] = {name: set() for name in graph.order}
+    for name in graph.order:
+        if not graph.nodes[name].wants_analysis(graph.params[name]):
+            continue
+        looks = looks_of(graph, name).values()
+        targets = [Target(at.node, at.output, ask.frame, ask.region) for at, asked in looks for ask in asked]
+        if targets:
+            for up, frame in plan(graph, targets).tasks:
+                found[up].add(frame)
+    return found
+
+
+def _row(graph: Graph, name: str, made: Plan, reach: tuple[int, int], analysed: set[int]) -> dict[str, Any]:
     clip = graph.clip(name)
     tasks = [task for (node, _), task in made.tasks.items() if node == name]
     pixels = sum(task.region.area for task in tasks if task.identity is None)
@@ -88,6 +104,7 @@ def _row(graph: Graph, name: str, made: Plan, reach: tuple[int, int]) -> dict[st
         "channels": list(clip.channels),
         "clip": [clip.first, clip.last],
         "frames": format_frames(made.frames_of(name)),
+        "analysed": format_frames(sorted(analysed)),
         "handles": list(reach),
         "megapixels": pixels / 1e6,
         "handed_on": sum(task.identity is not None for task in tasks),

@@ -18,6 +18,7 @@ from safelight.host_adapters.cli.commands.cuts import cuts
 from safelight.host_adapters.cli.commands.defects import defects
 from safelight.host_adapters.cli.commands.demo import demo
 from safelight.host_adapters.cli.commands.nodes import nodes
+from safelight.host_adapters.cli.commands.nuke import nuke
 from safelight.host_adapters.cli.commands.render import render
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for _command in COMMANDS:
     app.command(no_args_is_help=False)(guarded(_command))
+app.add_typer(nuke, name="nuke")
 
 
 def _version(wanted: bool) -> None:
@@ -92,7 +94,7 @@ def _usage(error: Exception) -> int:
     path = context.command_path if context is not None else "safelight"
     hint = ""
     if text.startswith("No such command") and "Did you mean" not in text:
-        names = [command.__name__ for command in COMMANDS]
+        names = [*(command.__name__ for command in COMMANDS), "nuke"]
         hint = did_you_mean(text.split("'")[1], names) + " "
     text = text[:1].lower() + text[1:].rstrip(".")
     say(f"error: {text}. {hint}'{path} --help' shows how it is used.".replace("?.", "?"))

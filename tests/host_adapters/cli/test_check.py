@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from safelight.graph.document import Document
+from safelight.graph.frames import parse_frames
 from safelight.graph.graph import Graph
 from safelight.host_adapters.cli.bench._chain import chain
 from safelight.host_adapters.cli.forecast import forecast, handles
@@ -74,3 +75,33 @@ def test_an_overlay_of_two_branches_counts_the_longer() -> None:
     found = forecast(graph)
     assert found["handles"] == [3, 3] and found["count"] == 30
     assert found["writes"][0]["first"].endswith("x.0001.npy")
+
+
+def test_frames_that_an_analysis_looks_at_are_named() -> None:
+    """Also those far from the frames asked for, and through the filters above the node that analyses."""
+    text = """safelight = 1
+    [nodes.plate]
+    type = "Plate"
+    width = 32
+    height = 18
+    frames = 50
+    [nodes.first]
+    type = "Degrain"
+    input = "plate"
+    noise = "manual"
+    radius = 1
+    [nodes.second]
+    type = "Degrain"
+    input = "first"
+    [nodes.out]
+    type = "Write"
+    input = "second"
+    path = "x.####.exr"
+    """
+    found = forecast(Graph.from_document(Document.parse(text)), [1020])
+    rows = {row["name"]: row["analysed"] for row in found["nodes"]}
+    looked = sorted({1001 + round(i * 49 / 7) for i in range(8)})
+    assert parse_frames(rows["first"]) == looked
+    around = sorted({frame + step for frame in looked for step in (-1, 0, 1)} & set(range(1001, 1051)))
+    assert sorted(parse_frames(rows["plate"])) == around
+    assert rows["second"] == rows["out"] == ""

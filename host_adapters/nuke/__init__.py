@@ -1,0 +1,1 @@
+"""Nuke: scripts read and written, menus made from the node registry, the plug-in that Nuke loads."""

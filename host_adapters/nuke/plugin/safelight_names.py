@@ -1,0 +1,38 @@
+"""Names of the knobs that make a Nuke node a Safelight node. Python 3.7, standard library only."""
+
+from __future__ import annotations
+
+PREFIX = "sl_"
+"""Before every parameter: no class of Nuke has a knob of such a name."""
+TYPE = "safelight_type"
+"""Node type, or one of the two below."""
+OUTPUT_TYPE = "Output"
+"""Type of a node that hands on another output than the first of the node above it."""
+SETTINGS_TYPE = "Settings"
+"""Type of a node that stands for what a document says beside its nodes."""
+VERSION = "safelight_version"
+"""Version of the node type that the knobs were made from."""
+NAME = "safelight_name"
+"""Name in the document, where Nuke does not allow it."""
+OUTPUT = "safelight_output"
+FRAMES = "safelight_frames"
+SHOW = "safelight_show"
+STATE = "safelight_state"
+STATUS = "safelight_status"
+COLOUR = "safelight_colour"
+KEY = "safelight_key"
+"""Hash of all that the result was made from."""
+DONE = "safelight_done"
+"""Frames that the result has."""
+ON_STALE = "safelight_on_stale"
+CONFIG = "safelight_config"
+CUTS = "safelight_cuts"
+REST = "safelight_rest"
+RESULT = "result"
+"""Read inside the group."""
+
+FRESH, STALE, EMPTY = "", "STALE: render again", "not rendered"
+FRESH_TILE, STALE_TILE, EMPTY_TILE, FILE_TILE = 0x4C6B4CFF, 0xB03A2EFF, 0x6B6250FF, 0x4A5568FF
+
+REC709 = "safelight_linear_rec709.ocio"
+"""Config for scripts without OpenColorIO, whose working space is linear Rec.709; made when the plug-in is installed."""
