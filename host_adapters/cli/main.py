@@ -14,6 +14,7 @@ from safelight.host_adapters.cli.commands.analyse import analyse
 from safelight.host_adapters.cli.commands.bench import bench
 from safelight.host_adapters.cli.commands.check import check
 from safelight.host_adapters.cli.commands.compare import compare
+from safelight.host_adapters.cli.commands.conform import conform
 from safelight.host_adapters.cli.commands.cuts import cuts
 from safelight.host_adapters.cli.commands.defects import defects
 from safelight.host_adapters.cli.commands.demo import demo
@@ -22,7 +23,7 @@ from safelight.host_adapters.cli.commands.render import render
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, demo, bench)
 
 app = typer.Typer(
     name="safelight",
