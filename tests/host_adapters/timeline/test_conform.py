@@ -81,7 +81,7 @@ def test_an_edl_by_reel_and_timecode(tmp_path: Path, safelight: Safelight, scan:
     assert "01:00:00:10 01:00:00:16 01:00:00:00 01:00:00:06" in (tmp_path / "out" / "cut_restored.edl").read_text()
     assert one["uses"][0]["record_timecode"] == "01:00:00:00" and one["uses"][0]["record"] == 0
     first = again.tracks[0][0]
-    assert first.source_range.start_time.value == HOUR + 10 and "restored" in first.media_reference.target_url
+    assert first.source_range.start_time.value == HOUR + 10 and "restored" in first.media_reference.target_url_base
     shot = load_document(tmp_path / "out" / "0010_one.toml")
     assert shot.entries["scan"].params["first"] == HOUR + 8 and shot.sections["shot"]["cuts"] == []
     Graph.from_document(shot).check()

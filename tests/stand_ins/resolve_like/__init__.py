@@ -1,0 +1,1 @@
+"""A strict stand-in for DaVinci Resolve: `manifest` says what there is, `host` behaves so."""
