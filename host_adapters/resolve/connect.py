@@ -6,7 +6,8 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,19 @@ class Session:
         self.resolve.caller.close()
 
 
+_given: list[Any] = []
+
+
+@contextmanager
+def given(resolve: Any) -> Iterator[None]:
+    """Let `connect` return this Resolve: a menu script has it, and no other way in may be open."""
+    _given.append(resolve)
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
 def deadline() -> float:
     """Return the seconds a call may take: SAFELIGHT_RESOLVE_DEADLINE, or the usual; 0 makes calls without a thread."""
     text = os.environ.get("SAFELIGHT_RESOLVE_DEADLINE", "")
@@ -99,6 +113,8 @@ def connect(
         The scripting modules are not there; Resolve does not answer (with every reason it may have); it is too old.
     """
     caller = Caller(deadline() if wait is None else wait)
+    if scriptapp is None and _given:
+        return session_of(_given[-1], caller)
     if scriptapp is None:
         scriptapp = _find(platform)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,9 +20,9 @@ from safelight.host_adapters.resolve.engine import run_engine
 from safelight.host_adapters.resolve.journal import NAME, Journal
 from safelight.host_adapters.resolve.paths import first_file
 from safelight.host_adapters.resolve.project import Colour, hdr_parameters, space_of
-from safelight.host_adapters.resolve.pull import Deliver, Pull, pull_direct, pull_rendered
+from safelight.host_adapters.resolve.pull import Deliver, Media, Pull, pull_direct, pull_rendered
 from safelight.host_adapters.resolve.remote import Remote
-from safelight.host_adapters.resolve.shots import JOB, HostShot
+from safelight.host_adapters.resolve.shots import JOB, HostShot, slug
 from safelight.host_adapters.timeline.shot_documents import Template
 
 MARK = "safelight:"
@@ -72,16 +71,14 @@ class Place:
     colour: Colour
 
 
-def job_hash(shot: HostShot, options: Options, colour: Colour) -> str:
+def source_hash(source: Media, options: Options, colour: Colour) -> str:
     """Return a hash of all that a restored shot depends on: media, frames, template, colour, and how it comes back."""
-    source = shot.source
-    files = [Path(first_file(source.path))]
-    stamps = [[path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None for path in files]
+    file = Path(first_file(source.path))
     document = options.template.document
     facts = [
         version("safelight"),
         source.path,
-        stamps,
+        [file.stat().st_size, file.stat().st_mtime_ns] if file.is_file() else None,
         source.frames,
         source.offset,
         source.duration,
@@ -120,8 +117,8 @@ def run_job(
     """
     if shot.refused:
         raise GraphError(shot.refused, where=shot.where)
-    name = job_hash(shot, options, place.colour)
-    folder = options.output.absolute() / f"{_slug(shot.name)}_{name}"
+    name = source_hash(shot.source, options, place.colour)
+    folder = options.output.absolute() / f"{slug(shot.name)}_{name}"
     if not options.again and shot.item.table("GetMarkerByCustomData", MARK + name):
         return Result(shot, name, folder, done=False)
     whole = options.back == "replace"
@@ -181,7 +178,7 @@ def restore(
 
     Raises RenderError, also where a frame is missing in the end.
     """
-    target = folder / "restored" / f"{_slug(name)}.{'#' * 8}.exr"
+    target = folder / "restored" / f"{slug(name)}.{'#' * 8}.exr"
     document = folder / "graph.toml"
     folder.mkdir(parents=True, exist_ok=True)
     document.write_text(job_document(pull, options.template, colour, target), encoding="utf-8")
@@ -267,7 +264,3 @@ def _record(folder: Path, place: Place, shot: HostShot, options: Options, pull: 
         "colour_settings": dict(sorted(place.colour.settings.items())),
     }
     (folder / JOB).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(text).stem).strip("_")[:40] or "shot"

@@ -222,22 +222,16 @@ def _undo_current_timeline(project: Remote, step: Step) -> None:
 
 
 def _undo_render_job(project: Remote, step: Step) -> None:
-    jobs = project.call("GetRenderJobList")
-    if not isinstance(jobs, list):
-        raise project.refused("GetRenderJobList", jobs)
+    jobs = project.rows(dict, "GetRenderJobList")
     if project.call("IsRenderingInProgress") is True:
         project.call("StopRendering")
     for job in jobs:
-        name = job.get("JobId") if isinstance(job, dict) else None
-        if name and name not in step["before"]:
-            project.do("DeleteRenderJob", name)
+        if job["JobId"] not in step["before"]:
+            project.do("DeleteRenderJob", job["JobId"])
 
 
 def _undo_deliver(project: Remote, step: Step) -> None:
-    presets = project.call("GetRenderPresetList")
-    if not isinstance(presets, list):
-        raise project.refused("GetRenderPresetList", presets)
-    if step["preset"] in presets:
+    if step["preset"] in project.rows(str, "GetRenderPresetList"):
         project.do("LoadRenderPreset", step["preset"])
         project.do("DeleteRenderPreset", step["preset"])
 

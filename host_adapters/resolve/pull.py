@@ -170,8 +170,7 @@ def _render(shot: HostShot, before: int, after: int, deliver: Deliver) -> tuple[
 def _queue(deliver: Deliver, name: str) -> str:
     project, journal = deliver.project, deliver.journal
     saved = f"Safelight state {uuid.uuid4().hex[:8]}"
-    presets = project.call("GetRenderPresetList")
-    if not isinstance(presets, list) or deliver.preset not in presets:
+    if deliver.preset not in project.rows(str, "GetRenderPresetList"):
         raise RenderError(
             f"there is no render preset '{deliver.preset}'", remedy="Name one of the Deliver page with --preset."
         )
@@ -202,10 +201,8 @@ def _queue(deliver: Deliver, name: str) -> str:
         "ExportAudio": False,
     }
     project.do("SetRenderSettings", settings)
-    queued = project.call("GetRenderJobList")
-    if not isinstance(queued, list):
-        raise project.refused("GetRenderJobList", queued)
-    journal.note("render job", before=[job.get("JobId") for job in queued if isinstance(job, dict)])
+    queued = project.rows(dict, "GetRenderJobList")
+    journal.note("render job", before=[row["JobId"] for row in queued])
     job = project.text("AddRenderJob")
     if not job:
         raise project.refused("AddRenderJob", job)

@@ -10,10 +10,11 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from safelight.graph.errors import RenderError
 
+T = TypeVar("T")
 DEADLINE = 60.0
 """Seconds a call may take unless somebody says otherwise."""
 _BUSY = "Look for an open dialog in Resolve, close it, and run again."
@@ -150,6 +151,13 @@ class Remote:
         """Ask for a table."""
         answer = self.call(method, *arguments)
         if not isinstance(answer, dict):
+            raise self.refused(method, answer)
+        return answer
+
+    def rows(self, kind: type[T], method: str, *arguments: Any) -> list[T]:
+        """Ask for a list of text (`str`) or of tables (`dict`)."""
+        answer = self.call(method, *arguments)
+        if not isinstance(answer, list) or not all(isinstance(row, kind) for row in answer):
             raise self.refused(method, answer)
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,15 +112,6 @@ def _shot(item: Remote, media: Remote, track: int, on: bool, rate: float) -> Hos
         at = offset if made["back"] == "replace" else made["offset"]
         source = Media(made["path"], made["frames"], at, duration, made["space"])
     enabled = item.call("GetClipEnabled")
-    refused = ""
-    if not path:
-        refused = f"it is no file but a {str(properties.get('Type') or 'clip without one').casefold()}: decompose it"
-    elif abs(shown - duration) > 1:
-        refused = f"it is retimed ({shown} frames of the media in {duration}): render the retime in place first"
-    elif nominal(own) != nominal(rate):
-        refused = f"its media runs at {own:g} frames a second and the timeline at {rate:g}"
-    elif source.offset + duration > source.frames:
-        refused = f"it shows frames up to {source.offset + duration} of media that has {source.frames}"
     return HostShot(
         item=item,
         media=media,
@@ -132,8 +124,34 @@ def _shot(item: Remote, media: Remote, track: int, on: bool, rate: float) -> Hos
         rate=own,
         timecode=timecode(start, rate),
         enabled=on and enabled is not False,
-        refused=refused,
+        refused=why_not(source, shown, (own, rate)),
     )
+
+
+def why_not(source: Media, shown: int, rates: tuple[float, float]) -> str:
+    """Say why a shot cannot be restored; "" if it can.
+
+    Parameters
+    ----------
+    shown:
+        Frames of the media that the shot runs through, by its source frames (which can be one off).
+    rates:
+        Frames a second of the media and of the timeline.
+    """
+    if not source.path:
+        return "it is no file but a compound clip, a Fusion clip or the like: decompose it in place"
+    if abs(shown - source.duration) > 1:
+        return f"it is retimed ({shown} frames of the media in {source.duration}): render the retime in place first"
+    if nominal(rates[0]) != nominal(rates[1]):
+        return f"its media runs at {rates[0]:g} frames a second and the timeline at {rates[1]:g}"
+    if source.offset + source.duration > source.frames:
+        return f"it shows frames up to {source.offset + source.duration} of media that has {source.frames}"
+    return ""
+
+
+def slug(text: str) -> str:
+    """Return text as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(text).stem).strip("_")[:40] or "shot"
 
 
 def made_from(path: str) -> dict[str, Any] | None:

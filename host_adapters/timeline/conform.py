@@ -133,12 +133,12 @@ def conform(
         except GraphError as error:
             errors.append((use, error))
     if errors and not keep_going:
-        error = errors[0][1]
+        first = errors[0][1]
         more = f" {len(errors) - 1} more clips cannot be conformed." if len(errors) > 1 else ""
-        told = f"{error.remedy.rstrip('.')}. " if error.remedy else ""
+        told = f"{first.remedy.rstrip('.')}. " if first.remedy else ""
         raise GraphError(
-            error.what,
-            where=error.where,
+            first.what,
+            where=first.where,
             remedy=f"{told}--keep-going leaves such clips as they are and lists them.{more}",
         )
     shots = _shots(found, handles, repeats)
@@ -187,8 +187,8 @@ def _shots(found: Sequence[tuple[Use, Match]], handles: int, repeats: Repeats) -
         shots += of_media
     shots.sort(key=lambda shot: min(use.order for use in shot.uses))
     for index, shot in enumerate(shots, 1):
-        first = min(shot.uses, key=lambda use: use.order)
-        shot.name = f"{index * 10:04d}_{_slug(Path(first.name).stem or shot.media.stem)}"
+        earliest = min(shot.uses, key=lambda use: use.order)
+        shot.name = f"{index * 10:04d}_{_slug(Path(earliest.name).stem or shot.media.stem)}"
     return shots
 
 

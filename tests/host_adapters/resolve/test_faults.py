@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from safelight.graph.errors import SafelightError
+from safelight.graph.errors import GraphError, SafelightError
 from safelight.host_adapters.resolve.job import run_job
 from safelight.host_adapters.resolve.journal import Journal
 from safelight.host_adapters.resolve.shots import list_shots
@@ -20,9 +20,12 @@ JOBS = [("take", 0), ("track", 0), ("replace", 0), ("take", 1)]
 
 def run(host: Host, folder: Path, back: str, shot: int, wait: float) -> None:
     place = place_of(host, wait)
-    shots = list_shots(place.timeline, 24)
+    name = ("A001", "B002")[shot]
+    found = [one for one in list_shots(place.timeline, 24) if one.name == name]
+    if not found:  # it was said to show no media, as titles do
+        raise GraphError(f"there is no shot '{name}' on the timeline")
     options = options_of(folder, back=back)
-    run_job(place, shots[shot], options, lambda text: None, threading.Event(), engine)
+    run_job(place, found[0], options, lambda text: None, threading.Event(), engine)
     place.session.close()
 
 

@@ -5,6 +5,8 @@ written down in `Host.violations`, and a test that leaves any there fails. A wro
 TypeError, unknown keys and wrong pages answer False.
 """
 
+# ruff: noqa: N802 (methods have the names of the host's)
+
 from __future__ import annotations
 
 import re

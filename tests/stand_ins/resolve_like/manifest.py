@@ -1,7 +1,7 @@
 """What DaVinci Resolve's published scripting interface offers, written down by hand: the calls the adapter may make.
 
-For each class and method: least and most arguments, what may come back, the release it is there since (18.5 is the
-oldest that the adapter supports), the edition, and the pages it works on (none named: all). The adapter has no part
+For each class and method: least and most arguments, what may come back, the release it is there since (0.0: in 18.5,
+the oldest that the adapter supports), the edition, and the pages it works on (none named: all). The adapter has no part
 in this list: a call that is not in it fails the test that made it, and tests marked `host` hold it against a live
 Resolve's `dir()`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BASE = (18, 5)
+BASE = (0, 0)
 PLAYHEAD = ("cut", "edit", "color", "fairlight", "deliver")
 
 
