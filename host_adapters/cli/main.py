@@ -18,13 +18,14 @@ from safelight.host_adapters.cli.commands.conform import conform
 from safelight.host_adapters.cli.commands.cuts import cuts
 from safelight.host_adapters.cli.commands.defects import defects
 from safelight.host_adapters.cli.commands.demo import demo
+from safelight.host_adapters.cli.commands.lut import lut
 from safelight.host_adapters.cli.commands.nodes import nodes
 from safelight.host_adapters.cli.commands.render import render
 from safelight.host_adapters.cli.commands.resolve import app as resolve
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, lut, demo, bench)
 
 app = typer.Typer(
     name="safelight",
