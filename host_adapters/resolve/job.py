@@ -24,6 +24,8 @@ from safelight.host_adapters.resolve.pull import Deliver, Media, Pull, pull_dire
 from safelight.host_adapters.resolve.remote import Remote
 from safelight.host_adapters.resolve.shots import JOB, HostShot, slug
 from safelight.host_adapters.timeline.shot_documents import Template
+from safelight.nodes.io.files.decode import STILL_SUFFIXES
+from safelight.nodes.io.files.sequence import parse_pattern
 
 MARK = "safelight:"
 """What the hidden data of our markers begins with; the job's hash follows."""
@@ -178,13 +180,18 @@ def restore(
 
     Raises RenderError, also where a frame is missing in the end.
     """
-    target = folder / "restored" / f"{slug(name)}.{'#' * 8}.exr"
+    suffix = options.template.suffix
+    if suffix.casefold() not in STILL_SUFFIXES:
+        raise GraphError(
+            f"the graph writes '{suffix}' files, and Resolve is handed numbered pictures",
+            where=f"node '{options.template.write}'",
+            remedy="Give its path an extension such as .exr.",
+        )
+    target = folder / "restored" / f"{slug(name)}.{'#' * 8}{suffix}"
     document = folder / "graph.toml"
     folder.mkdir(parents=True, exist_ok=True)
     document.write_text(job_document(pull, options.template, colour, target), encoding="utf-8")
     engine(document, lambda share, stage: tell(f"{name}: {stage} {share:.0%}"), cancel, options.engine)
-    from safelight.nodes.io.files.sequence import parse_pattern
-
     pattern = parse_pattern(target)
     assert pattern is not None
     missing = [frame for frame in range(pull.first, pull.last + 1) if not pattern.path(frame).is_file()]

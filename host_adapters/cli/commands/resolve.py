@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from safelight.host_adapters.cli.guard import guarded
-from safelight.host_adapters.cli.options import GraphFile, Json
+from safelight.host_adapters.cli.options import DeviceName, GraphFile, Json, Memory, Threads
 
 if TYPE_CHECKING:
     from safelight.host_adapters.resolve.connect import Session
@@ -104,6 +104,9 @@ def run(
         str, typer.Option("--preset", help="Render preset that a pull through Resolve begins from.")
     ] = "H.264 Master",
     keep_going: Annotated[bool, typer.Option("--keep-going", help="When a shot fails, go on with the others.")] = False,
+    device: DeviceName = "auto",
+    threads: Threads = None,
+    memory: Memory = None,
     as_json: Json = False,
 ) -> None:
     """Restore shots: pull with handles, render by the engine, bring back; a marker makes a second run a no-op.
@@ -119,6 +122,8 @@ def run(
       safelight resolve run clean.toml --shot A001_C003 --back track
       safelight resolve run clean.toml --all --handles 12 -o /jobs/reel1 --keep-going
     """
+    from dataclasses import replace
+
     from safelight.graph.errors import Cancelled, GraphError, SafelightError
     from safelight.host_adapters.cli.console import FAILED, error_data, error_line, put_json, say
     from safelight.host_adapters.cli.guard import interruptible
@@ -127,6 +132,10 @@ def run(
     from safelight.host_adapters.resolve.project import read_colour
 
     options = _options(graph, read, write, output, handles, back, again=again, rendered=rendered, preset=preset)
+    engine = ["--device", device]
+    engine += ["--threads", str(threads)] if threads else []
+    engine += ["--memory", memory] if memory else []
+    options = replace(options, engine=tuple(engine))
     if every and shot:
         raise GraphError("--all and --shot exclude each other", remedy="Leave one out.")
     session = connect()

@@ -189,6 +189,10 @@ def test_refusals_say_why(host: Host, tmp_path: Path) -> None:
         run(host, tmp_path, shot=1, back="replace")
     with pytest.raises(RenderError, match="no render preset 'mine'"):
         run(host, tmp_path, shot=1, preset="mine")
+    template = tmp_path / "template.toml"
+    template.write_text(template.read_text().replace("x.####.exr", "x.mov"))
+    with pytest.raises(GraphError, match=r"the graph writes '\.mov' files"):
+        run(host, tmp_path)
     items[0]._duration = 20
     with pytest.raises(GraphError, match="frames up to 25 of media that has 16"):
         run(host, tmp_path)

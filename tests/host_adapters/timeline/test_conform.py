@@ -120,6 +120,20 @@ def test_fcp7_xml(tmp_path: Path, safelight: Safelight, scan: Path, template: Pa
     assert again.tracks[0][2].source_range.start_time.value == HOUR + 10
 
 
+def test_an_aaf_where_its_plug_in_is(tmp_path: Path, safelight: Safelight, scan: Path, template: Path) -> None:
+    pytest.importorskip("otio_aaf_adapter")
+    whole = otio.opentime.TimeRange(time(HOUR), time(60))
+    clips = [clip(HOUR + 20 * index, 5) for index in range(2)]
+    for one in clips:
+        one.media_reference = otio.schema.ExternalReference(f"file:///raid/A001/A001.{HOUR}.exr", whole)
+    otio.adapters.write_to_file(timeline(*clips), str(tmp_path / "cut.aaf"), use_empty_mob_ids=True)
+    done = safelight("conform", "cut.aaf", template, "-m", scan, "-o", "out", "--handles", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [shot["rendered"] for shot in told["shots"]] == [[HOUR, HOUR + 5], [HOUR + 19, HOUR + 25]]
+    assert "not written" in told["remarks"][0] and (tmp_path / "out" / "cut_restored.otio").exists()
+
+
 def test_retimes_are_understood_or_refused_by_name(scan: Path) -> None:
     back, freeze, remap = clip(HOUR + 20, 5, "A001"), clip(HOUR + 20, 5), clip(HOUR + 20, 5)
     back.effects.append(otio.schema.LinearTimeWarp(time_scalar=-1))
