@@ -98,6 +98,7 @@ def conform(
     handles: int = 8,
     repeats: Repeats = "once",
     keep_going: bool = False,
+    skip: Path | None = None,
 ) -> Conform:
     """Find the media of every clip that is enabled and the frames to restore.
 
@@ -111,6 +112,8 @@ def conform(
         `once`: uses of one media that share frames become one shot. `each`: every clip becomes a shot of its own.
     keep_going:
         List clips that cannot be conformed in `left`, and go on.
+    skip:
+        Folder that holds no media: that of the restored pictures, which have their media's reel and timecode.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def conform(
         A clip cannot be conformed: retime or nesting that is not understood, media that are missing, ambiguous, too
         short or incomplete. The message names clip, track, timecode, and how many others are wrong, too.
     """
-    library = Library(folders) if folders else None
+    library = Library(folders, skip) if folders else None
     found: list[tuple[Use, Match]] = []
     errors: list[tuple[Use, GraphError]] = []
     for use in edit.uses:

@@ -117,16 +117,18 @@ class Media:
         code = self.timecode(use.rate)
         if code is not None:
             tried.append((self.first - code, "timecode"))
-        if reference.first is not None:
-            length = self.last - self.first + 1
-            if reference.length is None or reference.length == length or code is None:
-                tried.append((self.first - reference.first, "place from its start"))
+        length = self.last - self.first + 1
+        same = reference.length in (None, length)
+        if reference.first is not None and same:
+            tried.append((self.first - reference.first, "place from its start"))
         if not self.movie:
             tried.append((0, "timecode is file number"))
         for offset, how in tried:
             if self.first <= use.first + offset and use.last + offset <= self.last:
                 return offset, how
         begins = "no timecode" if code is None else f"timecode from {timecode(code, use.rate)}"
+        if reference.first is not None and not same:
+            begins += f"; the edit counts on {reference.length} frames, so that nothing says which is the first"
         shown = f"{timecode(use.first, use.rate)} to {timecode(use.last, use.rate)}"
         return None, (
             f"it shows {shown} (frames {use.first}-{use.last}), "
@@ -146,16 +148,19 @@ class Match:
 
 
 class Library:
-    """All media under some folders. Hidden files and folders are not looked at."""
+    """All media under some folders. Hidden files and folders are not looked at, nor is the folder `skip`."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], skip: Path | None = None) -> None:
         self.folders = tuple(folders)
+        left_out = skip.resolve() if skip is not None else None
         self.media: list[Media] = []
         for folder in folders:
             if not folder.is_dir():
                 raise GraphError("there is no such media folder", file=folder, remedy="Name a folder after --media.")
             for root, inner, names in os.walk(folder, onerror=_refuse):
-                inner[:] = sorted(name for name in inner if not name.startswith("."))
+                inner[:] = sorted(
+                    name for name in inner if not name.startswith(".") and Path(root, name).resolve() != left_out
+                )
                 self.media += _sort(Path(root), sorted(names))
 
     def find(self, use: Use) -> Match:
@@ -220,7 +225,7 @@ class Library:
         if not reel:
             return []
         exact = [media for media in self.media if reel in (media.stem.casefold(), media.path.parent.name.casefold())]
-        exact += [media for media in self.media if media not in exact and media.reel.casefold() == reel]
+        exact = exact or [media for media in self.media if media.reel.casefold() == reel]
         # Camera files begin with their reel and go on with date and serial: A001C003_210314_R1AB.
         return exact or [
             media for media in self.media if re.match(rf"{re.escape(reel)}[^0-9a-z]", media.stem.casefold())

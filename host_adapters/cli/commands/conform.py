@@ -85,7 +85,7 @@ def conform(
     from safelight.host_adapters.timeline.edit import read_edit
     from safelight.host_adapters.timeline.load import load_timeline
     from safelight.host_adapters.timeline.restored import restored_timeline, timelines_out
-    from safelight.host_adapters.timeline.shot_documents import shot_document, template_of, write_files
+    from safelight.host_adapters.timeline.shot_documents import RESTORED, shot_document, template_of, write_files
 
     if repeats not in REPEATS:
         raise GraphError(f"unknown --repeats '{repeats}'", remedy=did_you_mean(repeats, REPEATS) or "Use once or each.")
@@ -100,6 +100,7 @@ def conform(
             handles=handles,
             repeats="once" if repeats == "once" else "each",
             keep_going=keep_going,
+            skip=output / RESTORED,
         )
     except GraphError as error:
         raise error.at(file=timeline) from None

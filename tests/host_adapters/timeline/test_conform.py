@@ -15,6 +15,7 @@ from safelight.host_adapters.document_text import document_text
 from safelight.host_adapters.timeline.conform import conform
 from safelight.host_adapters.timeline.edit import local_path, read_edit
 from safelight.host_adapters.timeline.load import load_timeline
+from safelight.host_adapters.timeline.restored import edl_text
 from safelight.host_adapters.timeline.timecode import header_timecode
 from tests.host_adapters.cli.conftest import Safelight, safelight
 from tests.host_adapters.timeline.conftest import bcd, write_frame
@@ -118,6 +119,71 @@ def test_fcp7_xml(tmp_path: Path, safelight: Safelight, scan: Path, template: Pa
     media = again.tracks[0][2].media_reference
     assert media.target_url.endswith(f"0020_A001.[{HOUR + 10}-{HOUR + 14}].exr")
     assert again.tracks[0][2].source_range.start_time.value == HOUR + 10
+
+
+def test_one_edit_in_three_formats_needs_the_same_frames(tmp_path: Path) -> None:
+    """A dissolve off the middle of its cut: EDL and XML write it in ways of their own, and show the same frames."""
+    whole = otio.opentime.TimeRange(time(HOUR), time(100))
+    parts = [clip(HOUR + 10, 12), clip(HOUR + 30, 12, "B001"), clip(HOUR + 50, 6)]
+    for one in parts:
+        url = f"file:///raid/{one.name}/{one.name}.[86400-86499].exr"
+        one.media_reference = otio.schema.ExternalReference(url, whole)
+        one.metadata["cmx_3600"] = {"reel": one.name}
+    dissolve = otio.schema.Transition("d", "SMPTE_Dissolve", in_offset=time(3), out_offset=time(2))
+    made = timeline(parts[0], dissolve, parts[1], otio.schema.Gap(duration=time(5)), parts[2])
+    for suffix in (".otio", ".xml"):
+        otio.adapters.write_to_file(made, str(tmp_path / f"cut{suffix}"))
+    (tmp_path / "cut.edl").write_text(edl_text(made, 24))
+    for suffix in (".otio", ".xml", ".edl"):
+        edit = read_edit(load_timeline(tmp_path / f"cut{suffix}", 24))
+        needed = [(use.name, use.first - HOUR, use.last - HOUR) for use in edit.uses]
+        assert needed == [("A001", 10, 23), ("B001", 27, 41), ("A001", 50, 55)], suffix
+        assert (edit.rate, edit.start, edit.uses[2].record) == (24, HOUR, 29)
+
+
+def test_restored_pictures_are_no_media(tmp_path: Path, safelight: Safelight, template: Path) -> None:
+    """They have the reel and the timecode of what they were made from, and may lie below --media."""
+    for frame in range(6):
+        write_frame(tmp_path / f"x.{1001 + frame}.exr", (0, 0, 0), timecode=bcd(HOUR + frame, 24), reelName="R7")
+    one = clip(HOUR + 1, 3, "one")
+    one.metadata["cmx_3600"] = {"reel": "R7"}
+    otio.adapters.write_to_file(timeline(one), str(tmp_path / "cut.otio"))
+    run = ("conform", "cut.otio", template, "-m", ".", "-o", "out", "--json")
+    assert safelight(*run).returncode == 0
+    assert safelight("render", "out/0010_one.toml").returncode == 0
+    done = safelight(*run)
+    assert done.returncode == 0 and json.loads(done.stdout)["written"] == [], done.stderr
+
+
+def test_media_of_another_length_are_not_guessed_at(tmp_path: Path) -> None:
+    for frame in range(12):
+        write_frame(tmp_path / f"x.{1001 + frame}.exr", (0, 0, 0))
+    one = clip(2, 3, "x")
+    one.media_reference = otio.schema.MissingReference(available_range=otio.opentime.TimeRange(time(0), time(10)))
+    assert "the edit counts on 10 frames, so that nothing says" in refusal(timeline(one), tmp_path)
+    one = clip(2, 3, "x")
+    one.media_reference = otio.schema.MissingReference(available_range=otio.opentime.TimeRange(time(0), time(12)))
+    assert conformed(timeline(one), tmp_path, handles=0).shots[0].first == 1003
+
+
+def test_a_movie(tmp_path: Path, safelight: Safelight, template: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "movie.toml").write_text(
+        'safelight = 1\n[nodes.p]\ntype = "Plate"\nwidth = 64\nheight = 36\nframes = 9\n'
+        '[nodes.o]\ntype = "Write"\ninput = "p"\npath = "media/A7.mkv"\n'
+    )
+    (tmp_path / "media").mkdir()
+    assert safelight("render", "movie.toml").returncode == 0
+    one = clip(3, 2, "A7")
+    span = otio.opentime.TimeRange(time(0), time(9))
+    one.media_reference = otio.schema.ExternalReference("file:///elsewhere/A7.mkv", span)
+    otio.adapters.write_to_file(timeline(one), str(tmp_path / "cut.otio"))
+    done = safelight("conform", "cut.otio", template, "-m", "media", "-o", "out", "--handles", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["shots"][0]["rendered"] == [2, 7]  # a movie's first frame is 1
+    assert safelight("render", "out/0010_A7.toml").returncode == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "restored" / "0010_A7").glob("*.exr"))
+    assert names[0] == "0010_A7.00002.exr" and len(names) == 6
 
 
 def test_an_aaf_where_its_plug_in_is(tmp_path: Path, safelight: Safelight, scan: Path, template: Path) -> None:
