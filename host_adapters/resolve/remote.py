@@ -33,6 +33,16 @@ class Caller:
     def __init__(self, deadline: float = DEADLINE) -> None:
         self.deadline = deadline
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] | None = None
+        self._names: dict[str, frozenset[str]] = {}
+
+    def names(self, kind: str, raw: Any) -> frozenset[str]:
+        """Return what objects of a kind offer, by `dir`; asked for once, as it goes to Resolve and back."""
+        if kind not in self._names:
+            found = frozenset(dir(raw))
+            if not found:
+                return found
+            self._names[kind] = found
+        return self._names[kind]
 
     def __call__(self, what: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """Return what the function answers.
@@ -108,14 +118,15 @@ class Remote:
 
     def has(self, method: str) -> bool:
         """Tell whether this Resolve offers a method: by `dir`, as `hasattr` is always true."""
-        return method in self.caller(f"dir of {self.kind}", dir, (self.raw,))
+        return method in self.caller(f"dir of {self.kind}", self.caller.names, (self.kind, self.raw))
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Make a call; return whatever Resolve answers."""
         what = f"{self.kind}.{method}"
 
         def make(*plain: Any) -> Any:
-            function = getattr(self.raw, method, None) if method in dir(self.raw) else None
+            offered = self.caller.names(self.kind, self.raw)
+            function = getattr(self.raw, method, None) if method in offered else None
             if not callable(function):
                 raise _Missing
             return function(*plain)
