@@ -162,7 +162,15 @@ def run_job(
         if isinstance(error, SafelightError):
             raise error.at(where=shot.where) from None
         raise
-    notes = ["the project does not say the media's colour space"] if not pull.space and place.colour.managed else []
+    notes = []
+    if (
+        not space_of(pull.space)
+        and "colourspace" not in options.template.document.entries[options.template.read].params
+    ):
+        told = f"Resolve's colour space '{pull.space}' is not known here" if pull.space else "no colour space is said"
+        notes.append(
+            f"{told}: the pictures were taken for what their files are by default; set colourspace of the Read"
+        )
     return Result(shot, name, folder, done=True, notes=notes)
 
 

@@ -51,7 +51,6 @@ SPACES = {
     "Canon Cinema Gamut/Canon Log 3": "CanonLog3 CinemaGamut D55",
     "Cineon Film Log": "Cineon",
     "DaVinci WG/Intermediate": "DaVinci Intermediate WideGamut",
-    "DaVinci WG": "DaVinci Intermediate WideGamut",
     "P3-D65 ST2084": "ST2084-P3-D65 - Display",
     "Panasonic V-Gamut/V-Log": "V-Log V-Gamut",
     "RED WideGamutRGB/Log3G10": "Log3G10 REDWideGamutRGB",

@@ -73,7 +73,7 @@ def conform(
     Transitions need frames beyond the cuts: they are rendered, and media that lack them are refused. Freezes and
     constant speeds are kept in the edit, and the frames they show are restored; other retimes, reverse playback and
     nested sequences are refused by name (--keep-going leaves them alone). With --repeats once, clips that share frames
-    are one shot. Where media runs on through a cut, as in a finished master, that cut goes into [shot] cuts.
+    are one shot. Where media runs on through a cut, as in a finished master, it goes into the document's cut list.
 
     Running it again changes nothing; a document that somebody edited is kept.
     """

@@ -107,3 +107,26 @@ def test_what_a_table_cannot_hold_is_named(safelight: Safelight, look: Path) -> 
     ):
         done = safelight("lut", look, *arguments)
         assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+def test_nodes_that_call_themselves_pointwise_are(look: Path) -> None:
+    """Colours in another order come out in that order, bit for bit; a Mix blends them one by one."""
+    from safelight.graph.device import Device
+    from safelight.graph.document import load_document
+    from safelight.graph.graph import Graph
+    from safelight.graph.registry import default_registry
+    from safelight.host_adapters.lut.chain import Chain
+
+    half = '[nodes.half]\ntype = "Mix"\ninputs = {a = "scan", b = "look"}\namount = 0.25\n'
+    look.write_text(LOOK.replace('input = "look"', 'input = "half"') + half)
+    chain = Chain(Graph.from_document(load_document(look)), Device("cpu", 1))
+    assert chain.nodes == ["look", "half"]
+    rng = np.random.default_rng(2)
+    colours = rng.normal(0.4, 1, (3, 2500)).astype(np.float32)
+    order = rng.permutation(2500)
+    made = chain(colours)
+    assert (chain(np.ascontiguousarray(colours[:, order])) == made[:, order]).all()
+    curve = np.vectorize(acescct)(colours.astype(float))
+    assert made == pytest.approx(0.75 * colours + 0.25 * curve, abs=1e-5)
+    tried = {"Convert", "Mix"}
+    assert tried <= {name for name, node in default_registry().items() if node.pointwise}

@@ -72,6 +72,14 @@ def test_a_take_shows_the_right_frames(host: Host, tmp_path: Path) -> None:
     assert host.snapshot() == before
 
 
+def test_a_colour_space_that_is_not_known_is_said(host: Host, tmp_path: Path) -> None:
+    host.pool._root._clips[0]._space = "Mystery Log"
+    (note,) = run(host, tmp_path, back="track").notes
+    assert "'Mystery Log' is not known here" in note and shown(host, 3, 86400) == RIGHT
+    host.pool._root._clips[0]._space = "ACEScg"
+    assert run(host, tmp_path).notes == []
+
+
 def test_a_second_run_changes_nothing(host: Host, tmp_path: Path) -> None:
     result = run(host, tmp_path)
     before, files = host.snapshot(), {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.*")}
@@ -196,3 +204,14 @@ def test_refusals_say_why(host: Host, tmp_path: Path) -> None:
     items[0]._duration = 20
     with pytest.raises(GraphError, match="frames up to 25 of media that has 16"):
         run(host, tmp_path)
+
+
+def test_every_space_that_is_known_is_in_the_built_in_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safelight.colour.config import config_for
+    from safelight.graph.node import Settings
+    from safelight.host_adapters.resolve.project import SPACES
+
+    monkeypatch.delenv("OCIO", raising=False)
+    config = config_for(Settings())
+    names = set(config.names())
+    assert [space for space in SPACES.values() if space not in names] == []
