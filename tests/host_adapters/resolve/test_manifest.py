@@ -12,7 +12,7 @@ import pytest
 
 from safelight.graph.errors import GraphError
 from safelight.host_adapters.resolve.connect import LEAST, connect
-from tests.stand_ins.resolve_like import host as stand_in
+from tests.stand_ins.resolve_like import objects as stand_in
 from tests.stand_ins.resolve_like.manifest import MANIFEST
 
 ADAPTER = Path(__file__).parents[3] / "host_adapters" / "resolve"
