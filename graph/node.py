@@ -160,6 +160,9 @@ class Node:
     """Pixels needed around the region asked for."""
     tileable: ClassVar[bool] = True
     """False when `compute` must be asked for a frame's whole data window (motion search, global statistics)."""
+    pointwise: ClassVar[bool] = False
+    """True where a pixel's colour follows from its inputs' colours at that pixel and the parameters alone, whatever
+    frame, place and picture: such nodes can be exported as a table."""
     source: ClassVar[bool] = False
     """True for nodes that read files: they run ahead in the reading threads, on the CPU."""
     sink: ClassVar[bool] = False

@@ -14,16 +14,19 @@ from safelight.host_adapters.cli.commands.analyse import analyse
 from safelight.host_adapters.cli.commands.bench import bench
 from safelight.host_adapters.cli.commands.check import check
 from safelight.host_adapters.cli.commands.compare import compare
+from safelight.host_adapters.cli.commands.conform import conform
 from safelight.host_adapters.cli.commands.cuts import cuts
 from safelight.host_adapters.cli.commands.defects import defects
 from safelight.host_adapters.cli.commands.demo import demo
+from safelight.host_adapters.cli.commands.lut import lut
 from safelight.host_adapters.cli.commands.nodes import nodes
 from safelight.host_adapters.cli.commands.nuke import nuke
 from safelight.host_adapters.cli.commands.render import render
+from safelight.host_adapters.cli.commands.resolve import app as resolve
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, lut, demo, bench)
 
 app = typer.Typer(
     name="safelight",
@@ -36,6 +39,7 @@ app = typer.Typer(
 for _command in COMMANDS:
     app.command(no_args_is_help=False)(guarded(_command))
 app.add_typer(nuke, name="nuke")
+app.add_typer(resolve)
 
 
 def _version(wanted: bool) -> None:
@@ -94,7 +98,7 @@ def _usage(error: Exception) -> int:
     path = context.command_path if context is not None else "safelight"
     hint = ""
     if text.startswith("No such command") and "Did you mean" not in text:
-        names = [*(command.__name__ for command in COMMANDS), "nuke"]
+        names = [*(command.__name__ for command in COMMANDS), "nuke", "resolve"]
         hint = did_you_mean(text.split("'")[1], names) + " "
     text = text[:1].lower() + text[1:].rstrip(".")
     say(f"error: {text}. {hint}'{path} --help' shows how it is used.".replace("?.", "?"))

@@ -41,6 +41,7 @@ class Convert(Node):
 
     id = "Convert"
     Params = ConvertParams
+    pointwise = True
     scratch = 1.5
 
     def extent(self, params: ConvertParams, inputs: Mapping[str, Clip]) -> Clip:

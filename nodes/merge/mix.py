@@ -31,6 +31,7 @@ class Mix(Node):
     """
 
     id = "Mix"
+    pointwise = True
     inputs = (
         Port("a", "Picture that shows where the matte is 0."),
         Port("b", "Picture that shows where the matte is 1."),

@@ -1,0 +1,1 @@
+"""DaVinci Resolve: shots of a timeline out, through a graph, and back as takes, tracks or replacements."""

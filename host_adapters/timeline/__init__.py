@@ -1,0 +1,1 @@
+"""Timelines: an edit conformed to media, a graph document for each shot, and the edit again with restored media."""
