@@ -18,6 +18,8 @@ GUIDE = {1: (1.0, 0.0, 0.0), 2: (0.5, 0.5, 0.0), 3: (0.25, 0.5, 0.25)}
 """Shares of the planes in what says where edges run."""
 STEPS = 4
 """How often what is missing is spread again."""
+ROUNDS = 8
+"""How often the mean of what a pixel becomes is brought right within its bounds at the end."""
 ALONG = 2.9
 """Small pixels that the turned kernel reaches along an edge."""
 NOISE = {"light": 9e-4, "coverage": 2.5e-5}
@@ -95,7 +97,6 @@ def _plane_pairs(source: Any, good: Any, region: Region, device: Device, coverag
     domain = 0 if coverage else 1
     small, guide, steer = device.empty((n, h, w)), device.empty((1, h, w)), device.empty((3, h, w))
     four, left = device.empty((4 * n, h, w)), device.empty((n, h, w))
-    code = {"domain": domain, "toe": TOE, "per_toe": 1 / TOE}
     launch(
         device,
         "upscale_encode",
@@ -104,9 +105,9 @@ def _plane_pairs(source: Any, good: Any, region: Region, device: Device, coverag
         out=(small, region),
         guide=(guide, region),
         planes=n,
-        back=0,
+        domain=domain,
+        per_toe=1 / TOE,
         weights=GUIDE[n],
-        **code,
     )
     noise = NOISE["coverage" if coverage else "light"]
     launch(device, "upscale_steer", region, reach=3, guide=(guide, region), out=(steer, region), noise=noise)
@@ -135,22 +136,11 @@ def _plane_pairs(source: Any, good: Any, region: Region, device: Device, coverag
             large=(four, region),
             left=(left, region),
             planes=n,
-            rounds=6 if step == STEPS else 0,
+            domain=domain,
+            rounds=ROUNDS if step == STEPS else 0,
             crest=0.0 if coverage else 1.0,
-            **code,
-        )
-    if not coverage:
-        launch(
-            device,
-            "upscale_encode",
-            region,
-            source=(four, region),
-            out=(four, region),
-            guide=(guide, region),
-            planes=4 * n,
-            back=1,
-            weights=GUIDE[3],
-            **code,
+            toe=TOE,
+            per_toe=1 / TOE,
         )
     return four
 

@@ -1,7 +1,7 @@
 // Four pixels held to what the small pixel says: none outside the range of the 3 x 3 small pixels (further only where
 // the middle is a crest or a trough along some line through it), and their mean light that of the small pixel. What is
-// left between the two is handed back, in the domain, to be spread again; with `rounds` the mean is brought right here.
-// A mean of light is right within a few units in the last place where all four have one sign.
+// left between the two is handed back, in the domain, to be spread again; with `rounds` the mean is brought right here, and
+// the four are handed back as light.
 #include "degrain/domain.h"
 #include "driver.h"
 
@@ -55,10 +55,20 @@ SL_FN void upscale_settle(const upscale_settle_args& k, const sl::At<EDGE>& at) 
                                          select(v[p] > low, splat(1.0f), splat(0.0f)));
                 step = left * 4.0f / sl::max(able, splat(1.0f));
             }
-            // In stops the last step is free: with all four of one sign it is exact, and small by then.
-            const bool bound = k.domain != LOG || round + 1 < k.rounds;
-            for (int p = 0; p < 4; ++p) v[p] = bound ? clamp(v[p] + step, low, high) : v[p] + step;
+            for (int p = 0; p < 4; ++p) v[p] = clamp(v[p] + step, low, high);
             left = upscale_short(k, v, want);
+        }
+        if (k.rounds > 0 && k.domain == LOG) {
+            // What is still missing goes to each in proportion to its size: exact whatever the signs, and small by now.
+            const F light = log_decode(want, k.toe);
+            F size = splat(0.0f), mean = splat(0.0f);
+            for (int p = 0; p < 4; ++p) {
+                v[p] = log_decode(v[p], k.toe);
+                mean = mad(v[p], splat(0.25f), mean);
+                size = mad(sl::abs(v[p]), splat(0.25f), size);
+            }
+            const F share = (light - mean) / (size + k.toe);
+            for (int p = 0; p < 4; ++p) v[p] = mad(sl::abs(v[p]) + k.toe, share, v[p]);
         }
         for (int p = 0; p < 4; ++p) at.store(k.large, 4 * c + p, v[p]);
         at.store(k.left, c, select(at.load(k.good, c) > 0.0f, left, splat(0.0f)));
