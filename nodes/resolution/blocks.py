@@ -16,7 +16,7 @@ CAP = 6.0
 """8-bit codes that a step counts for at most: edges of the picture are no blocks."""
 LONGEST, SHORTEST = 40.0, 3.9
 """Periods looked for, in pixels."""
-CLEAR = 7.0
+CLEAR = 6.0
 """How far a grid must stand out: pictures without blocks stay under 4."""
 FAINT = 0.2
 """Least excess, in 8-bit codes, that is worth touching."""
@@ -57,8 +57,10 @@ class Blocks:
     @property
     def step(self) -> float:
         """Return a fifth of the quantiser's step in 8-bit codes: measured, or else by how strongly the grid shows, as
-        fitted on MPEG-1 matrices at scales from 8 to 28 (15 %)."""
-        return self.quantiser / 5 if self.quantiser else 2.0 * self.excess**2 + 1.6 * self.excess
+        fitted on MPEG-1 matrices at scales from 8 to 28 (15 %). A measure more than a factor of 2 from that is of no
+        use: movies hold frames predicted from others, whose coefficients lie on no comb of their own."""
+        shown = 2.0 * self.excess**2 + 1.6 * self.excess
+        return self.quantiser / 5 if shown / 2 < self.quantiser / 5 < 2 * shown else shown
 
     @property
     def plain(self) -> bool:

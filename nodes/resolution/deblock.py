@@ -32,6 +32,10 @@ COLOUR = 0.6
 BUSY = (0.0625, 0.25, 1.0, 4.0)
 """Variances of 5 × 5 pixels, over the square of a fifth of the step, between which a picture is more or less busy."""
 SURE = 0.45
+LIMIT = 1.5
+"""Steps at an edge that are blocks, over a fifth of the quantiser's step."""
+EVEN = 0.06
+"""What is left of the excess at the edges, at most, where evening can reach it."""
 FILTERS = Path(__file__).with_name("deblock_filters.npy")
 
 
@@ -66,10 +70,11 @@ class Deblock(Node):
     no larger than the quantiser's noise is dropped, low frequencies at reduced size too, and all patches over a pixel
     averaged. On blocks of 8 × 8 as coded, a second, linear filter of 73 taps puts back what that cost: one of 250, by
     the place in the block, by how busy the picture is and which way it runs; made by least squares on photographs
-    (`nodes/resolution/README.md`). Chunks and tasks of a shot share one measurement, so nothing pumps.
+    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as a frame of the shot
+    says it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
 
     R, G, B or Y; negative values and values above 1 survive. Other channels keep their bits. What is not finite is
-    handed through and influences no other pixel. Works on whole frames: patches lie on a grid of the frame.
+    handed through and counts as missing. Works on whole frames: patches lie on a grid of the frame.
 
     References: Nosratinia 2001 (averaged shifted transforms), Yaroslavsky 1996, Shao et al. 2008 (classified
     least-squares filters for coding artefacts).
@@ -136,7 +141,7 @@ class Deblock(Node):
             frames.append(luma)
         if region is None:
             nothing = Axis(8.0, 0.0, 0.0, 0.0)
-            return {**Blocks(nothing, nothing).as_data(), "note": "no pictures: nothing is done"}
+            return {**Blocks(nothing, nothing).as_data(), "edges": 0.0, "note": "no pictures: nothing is done"}
         period = params.block or None
         found = Blocks(
             grid(np.mean(across, axis=0), region.x0, period), grid(np.mean(down, axis=0), region.y0, period)
@@ -145,12 +150,15 @@ class Deblock(Node):
             place = round(found.x.phase) - region.x0, round(found.y.phase) - region.y0
             sizes = [size for luma in frames if (size := quantiser(luma, *place))]
             found = replace(found, quantiser=float(np.median(sizes)) if sizes else 0.0)
+        edges = 0.0
+        if found.found:
+            edges = _edges(frames[len(frames) // 2], region, found, device)
         note = (
             f"blocks of {found.x.period:g} x {found.y.period:g} pixels, steps at their edges {found.excess:.2f} codes"
             if found.found
             else "no blocks found: the picture is left as it is"
         )
-        return {**found.as_data(), "note": note}
+        return {**found.as_data(), "edges": edges, "note": note}
 
     # --- the picture -------------------------------------------------------------------------------------------------
 
@@ -159,17 +167,15 @@ class Deblock(Node):
         plate = inputs["input"]
         if not plate.region or inputs.analysis is None or not inputs.analysis["found"]:
             return plate
-        blocks = Blocks.from_data({axis: inputs.analysis[axis] for axis in "xy"})
+        blocks = Blocks.from_data(inputs.analysis)
         colour = list(colour_planes(plate.channels))
         region = plate.region
         coded = _coded(params, plate, device)
-        size = blocks.step * params.strength
+        size, edges = blocks.step * params.strength, inputs.analysis["edges"]
         cleaned = device.empty(coded.shape)
-        for plane in range(len(colour)):
-            share = NOISE * size * (COLOUR if plane else 1)
-            cleaned[plane] = smoothed(coded[plane], region, share, device)
-        if blocks.plain:
-            cleaned[0] = refined(coded[0], cleaned[0], region, blocks, size, device)
+        cleaned[0] = evened(luma_cleaned(coded[0], region, blocks, size, device), region, blocks, size, edges, device)
+        for plane in range(1, len(colour)):
+            cleaned[plane] = smoothed(coded[plane], region, NOISE * COLOUR * size, device)
         source = plate.data[colour]
         made = device.empty(source.shape)
         launch(
@@ -215,6 +221,18 @@ def _coded(params: DeblockParams, image: Image, device: Device) -> Any:
     return out
 
 
+def _edges(luma: Any, region: Region, blocks: Blocks, device: Device) -> float:
+    """Return how far the edges must be evened for a frame's excess to be gone."""
+    plane = device.xp.asarray(luma)
+    before = excess(luma, region, blocks)
+    cleaned = luma_cleaned(plane, region, blocks, blocks.step, device)
+    for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
+        made = evened(cleaned, region, blocks, blocks.step, amount, device)
+        if excess(made if isinstance(made, np.ndarray) else made.get(), region, blocks) <= EVEN * before:
+            return amount
+    return 1.0
+
+
 def smoothed(plane: Any, region: Region, sigma: float, device: Device) -> Any:
     """Return a plane (H, W) without white noise of standard deviation `sigma`, patch by patch."""
     work = work_area(region)
@@ -248,6 +266,47 @@ def refined(coded: Any, smooth: Any, region: Region, blocks: Blocks, size: float
         sure=SURE,
     )
     return out[0]
+
+
+def luma_cleaned(coded: Any, region: Region, blocks: Blocks, size: float, device: Device) -> Any:
+    """Return luma (H, W) in 8-bit codes, smoothed, and refined where the grid is as coded."""
+    smooth = smoothed(coded, region, NOISE * size, device)
+    return refined(coded, smooth, region, blocks, size, device) if blocks.plain else smooth
+
+
+def evened(plane: Any, region: Region, blocks: Blocks, size: float, amount: float, device: Device) -> Any:
+    """Return the plane with what is left of the steps at the grid's edges taken down; see `deblock_edges`."""
+    source = device.xp.ascontiguousarray(plane)[None]
+    for axis, down in ((blocks.x, 0), (blocks.y, 1)):
+        out = device.empty(source.shape)
+        launch(
+            device,
+            "deblock_edges",
+            region,
+            reach=2,
+            source=(source, region),
+            out=(out, region),
+            down=down,
+            period=axis.period,
+            phase=axis.phase,
+            amount=amount,
+            limit=LIMIT * size,
+        )
+        source = out
+    return source[0]
+
+
+def excess(plane: Any, region: Region, blocks: Blocks) -> float:
+    """Return by how much the mean step over the grid's edges exceeds that elsewhere, summed over both axes."""
+    total = 0.0
+    for axis, (grid_axis, first) in enumerate(((blocks.y, region.y0), (blocks.x, region.x0))):
+        size = np.abs(np.diff(plane, axis=axis)).mean(axis=1 - axis, dtype=np.float64)
+        place = np.arange(len(size)) + 1.0 + first
+        n = np.floor((place - grid_axis.phase) / grid_axis.period + 0.5)
+        on = np.floor(grid_axis.phase + n * grid_axis.period + 0.5) == place
+        if on.any() and not on.all():
+            total += float(size[on].mean() - size[~on].mean())
+    return total
 
 
 @lru_cache(maxsize=1)
