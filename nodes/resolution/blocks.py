@@ -65,7 +65,9 @@ class Blocks:
     @property
     def plain(self) -> bool:
         """Tell whether the blocks are as coded, not scaled since: on a grid of 4, 8 or 16 whole pixels."""
-        return all(axis.period in (4, 8, 16) and abs(axis.phase - round(axis.phase)) < 0.01 for axis in (self.x, self.y))
+        return all(
+            axis.period in (4, 8, 16) and abs(axis.phase - round(axis.phase)) < 0.01 for axis in (self.x, self.y)
+        )
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data, rounded for a person."""

@@ -34,7 +34,9 @@ BUSY = (0.0625, 0.25, 1.0, 4.0)
 SURE = 0.45
 LIMIT = 1.5
 """Steps at an edge that are blocks, over a fifth of the quantiser's step."""
-EVEN = 0.06
+SHARES: Mapping[str, Mapping[str, Any]] = {"709": {"red": 0.2126, "blue": 0.0722}, "601": {"red": 0.299, "blue": 0.114}}
+"""Of luma."""
+EVEN = 0.09
 """What is left of the excess at the edges, at most, where evening can reach it."""
 FILTERS = Path(__file__).with_name("deblock_filters.npy")
 
@@ -52,6 +54,10 @@ class DeblockParams(Params):
     values: Literal["scene", "coded"] = param(
         "scene",
         "scene: scene-linear, taken to have been coded on the sRGB curve. coded: already as the codec saw them, 0 to 1.",
+    )
+    matrix: Literal["709", "601"] = param(
+        "709",
+        "Luma that was coded: 709 of high definition, 601 of standard definition and JPEG. Blocks show most in luma.",
     )
     block: float = param(
         0.0, "Size of the blocks; 0 finds size, phase and strength in the shot.", unit="pixels", ge=0, le=40
@@ -113,13 +119,13 @@ class Deblock(Node):
 
     def analysis_params(self, params: DeblockParams) -> Mapping[str, Any]:
         """Look again when the values are taken for others, or the size."""
-        return {"values": params.values, "block": params.block}
+        return {"values": params.values, "matrix": params.matrix, "block": params.block}
 
     def analysis_requests(self, params: DeblockParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
         """Look at up to eight frames, spread over the shot."""
         clip = clips["input"]
         count = min(LOOKED_AT, len(clip.frames))
-        at = np.linspace(clip.first, clip.last, count).round().astype(int) if count else []
+        at = np.linspace(clip.first, clip.last, count).round().astype(int)
         return [Request(int(frame), clip.extent_at(int(frame))) for frame in at]
 
     def analyse(
@@ -143,9 +149,7 @@ class Deblock(Node):
             nothing = Axis(8.0, 0.0, 0.0, 0.0)
             return {**Blocks(nothing, nothing).as_data(), "edges": 0.0, "note": "no pictures: nothing is done"}
         period = params.block or None
-        found = Blocks(
-            grid(np.mean(across, axis=0), region.x0, period), grid(np.mean(down, axis=0), region.y0, period)
-        )
+        found = Blocks(grid(np.mean(across, axis=0), region.x0, period), grid(np.mean(down, axis=0), region.y0, period))
         if found.found and found.plain:
             place = round(found.x.phase) - region.x0, round(found.y.phase) - region.y0
             sizes = [size for luma in frames if (size := quantiser(luma, *place))]
@@ -190,6 +194,7 @@ class Deblock(Node):
             curve=params.values == "scene",
             back=1,
             amount=params.amount,
+            **SHARES[params.matrix],
         )
         xp = device.xp
         bad = ~xp.isfinite(source).all(axis=0)
@@ -217,6 +222,7 @@ def _coded(params: DeblockParams, image: Image, device: Device) -> Any:
         curve=params.values == "scene",
         back=0,
         amount=1.0,
+        **SHARES[params.matrix],
     )
     return out
 
@@ -247,9 +253,7 @@ def refined(coded: Any, smooth: Any, region: Region, blocks: Blocks, size: float
     """Return the smoothed plane with what smoothing cost put back; see the kernel `deblock_refine`."""
     planes = device.xp.ascontiguousarray(smooth)[None]
     steer, out = device.empty((3, *smooth.shape)), device.empty((1, *smooth.shape))
-    launch(
-        device, "upscale_steer", region, reach=3, guide=(planes, region), out=(steer, region), noise=0.02 * size**2
-    )
+    launch(device, "upscale_steer", region, reach=3, guide=(planes, region), out=(steer, region), noise=0.02 * size**2)
     launch(
         device,
         "deblock_refine",

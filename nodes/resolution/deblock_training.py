@@ -2,14 +2,13 @@
 
     python -m safelight.nodes.resolution.deblock_training FOLDER OUT.npy
 
-FOLDER holds pictures (PNG, WebP, JPEG of high quality); each gives a part of 256 × 320 pixels from its middle, reduced
-to about 500 lines first so that codecs of old left nothing in it. Coded as JPEG with the intra matrix of MPEG-1 (ISO/IEC
-11172-2, 2.4.3.2) at three scales, on every phase of the grid alike: blocks are independent of each other.
+FOLDER holds pictures (PNG, WebP, JPEG of high quality); each gives 256 × 320 pixels from its middle, reduced to about
+500 lines first so that no older codec left anything in it. Coded as a video encoder does, with the intra matrix of MPEG-1
+(ISO/IEC 11172-2, 2.4.3.2), at three scales.
 """
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Picture
+from scipy.fft import dctn, idctn
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
@@ -27,7 +27,7 @@ from safelight.nodes.resolution.deblock import BUSY, NOISE, SURE, smoothed
 Floats = npt.NDArray[np.float32]
 
 CLASSES, TAPS = 250, 73
-SCALES = (8, 14, 24)
+SCALES = (8, 16, 28)
 MATRIX = (
     8, 16, 19, 22, 26, 27, 29, 34, 16, 16, 22, 24, 27, 29, 34, 37, 19, 22, 26, 27, 29, 34, 34, 38, 22, 22, 26, 27, 29, 34,
     37, 40, 22, 26, 27, 29, 32, 35, 40, 48, 26, 27, 29, 32, 35, 40, 48, 58, 26, 27, 29, 34, 38, 46, 56, 69, 27, 29, 35, 38,
@@ -71,7 +71,9 @@ def _windows(plane: Floats, reach: int) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(np.pad(plane, reach, mode="edge"), (size, size))
 
 
-def _folded(windows: Floats, lower: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_], swap: npt.NDArray[np.bool_]) -> Floats:
+def _folded(
+    windows: Floats, lower: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_], swap: npt.NDArray[np.bool_]
+) -> Floats:
     made = windows.copy()
     made[lower] = made[lower][:, ::-1]
     made[right] = made[right][:, :, ::-1]
@@ -86,14 +88,26 @@ def pairs(files: Sequence[Path]) -> Iterator[tuple[Floats, Floats, float]]:
         picture = picture.reduce(max(1, min(picture.size) // 500))
         x, y = (picture.width - 320) // 2 & ~7, (picture.height - 256) // 2 & ~7
         picture = picture.crop((x, y, x + 320, y + 256))
-        truth = np.asarray(picture, np.float32) @ np.float32([0.2126, 0.7152, 0.0722])
+        truth = np.asarray(picture.convert("L"), np.float32)
         for scale in SCALES:
-            matrix = [8, *(min(255, max(1, round(v * scale / 8))) for v in MATRIX[1:])]
-            packed = io.BytesIO()
-            picture.save(packed, "JPEG", qtables=[matrix, matrix], subsampling=2)
-            coded = np.asarray(Picture.open(packed).convert("RGB"), np.float32) @ np.float32([0.2126, 0.7152, 0.0722])
-            step = float(np.median([matrix[8 * v + u] for v, u in LOWEST]))
-            yield coded, truth, step / 5
+            step = float(np.median([MATRIX[8 * v + u] for v, u in LOWEST])) * scale / 8
+            yield quantised(truth, scale), truth, step / 5
+
+
+def quantised(luma: Floats, scale: float) -> Floats:
+    """Return luma, (H, W) of multiples of 8, in 8-bit codes as a video encoder's intra frames have it.
+
+    Encoders round towards zero from 5/8 of a step on; still-picture encoders from a half, so their coefficients tend to
+    be too large, and a video encoder's too small.
+    """
+    h, w = luma.shape
+    blocks = luma.astype(np.float64).reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3)
+    found = dctn(blocks, axes=(2, 3), norm="ortho")
+    steps = np.asarray(MATRIX, np.float64).reshape(8, 8) * scale / 8
+    made = np.sign(found) * np.floor(np.abs(found) / steps + 0.375) * steps
+    made[..., 0, 0] = np.rint(found[..., 0, 0] / 8) * 8
+    back = idctn(made, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3).reshape(h, w)
+    return np.asarray(np.clip(np.rint(back), 0, 255), np.float32)
 
 
 def train(files: Sequence[Path], device: Device) -> Floats:

@@ -205,7 +205,8 @@ def _nearest(source: Region, region: Region, scale: float, device: Device) -> tu
 def _kinds(image: Image) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Return the planes of colour, of coverage, and of data that must not be mixed."""
     colour, types = colour_planes(image.channels), origin_types(image.metadata)
-    cover, data = [], []
+    cover: list[int] = []
+    data: list[int] = []
     for index, name in enumerate(image.channels):
         if index not in colour:
             last = name.rsplit(".", 1)[-1]

@@ -39,6 +39,7 @@ def encode(plate: np.ndarray, curve: int, cleaned: np.ndarray | None = None, amo
                 Device("cpu", threads), "deblock_encode", region, isa=isa, plate=(plate, region),
                 coded=(coded, region), cleaned=(plate if cleaned is None else cleaned, region), out=(out, region),
                 planes=len(plate), curve=curve, back=cleaned is not None, amount=amount,
+                red=0.2126, blue=0.0722,
             )  # fmt: skip
             found[isa, threads] = out
     return agree(found)

@@ -32,9 +32,7 @@ def run(name: str, out: dict[str, tuple[int, ...]], size: tuple[int, int], **arg
         for threads in (1, 3):
             outs = {key: np.full((n, *size), 9, np.float32) for key, (n,) in out.items()}
             given = {k: (v, region) if isinstance(v, np.ndarray) and v.ndim == 3 else v for k, v in args.items()}
-            launch(
-                Device("cpu", threads), name, region, isa=isa, **given, **{k: (v, region) for k, v in outs.items()}
-            )
+            launch(Device("cpu", threads), name, region, isa=isa, **given, **{k: (v, region) for k, v in outs.items()})
             found[isa, threads] = list(outs.values())
     best = found[isas()[-1], 1]
     for (isa, _), other in found.items():

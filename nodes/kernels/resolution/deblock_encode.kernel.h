@@ -1,6 +1,6 @@
 // A plate as a codec sees it, and back: values on the sRGB curve (odd, and going on above 1) or as they are, times 255, as
-// luma and two colour differences of Rec.709 where there are three. Back: the plate, changed by what was done to those.
-// References: IEC 61966-2-1 (curve), ITU-R BT.709-6 (luma).
+// luma and two colour differences where there are three. Back: the plate, changed by what was done to those.
+// References: IEC 61966-2-1 (curve), ITU-R BT.601-7, BT.709-6 (luma).
 #include "elementary.h"
 #include "driver.h"
 
@@ -11,6 +11,7 @@ struct deblock_encode_args {
     sl::Out out;
     int planes, curve, back;  // planes: 1 or 3
     float amount;
+    float red, blue;  // shares of luma
 };
 
 SL_FN sl::F deblock_code(sl::F v, int curve) {
@@ -42,8 +43,8 @@ SL_FN void deblock_encode(const deblock_encode_args& k, const sl::At<EDGE>& at) 
     }
     if (!k.back) {
         if (k.planes == 3) {
-            const F luma = mad(v[0], splat(0.2126f), mad(v[1], splat(0.7152f), v[2] * 0.0722f));
-            const F blue = (v[2] - luma) * (1.0f / 1.8556f), red = (v[0] - luma) * (1.0f / 1.5748f);
+            const F luma = mad(v[0], splat(k.red), mad(v[1], splat(1.0f - k.red - k.blue), v[2] * k.blue));
+            const F blue = (v[2] - luma) * (0.5f / (1.0f - k.blue)), red = (v[0] - luma) * (0.5f / (1.0f - k.red));
             at.store(k.out, 0, luma);
             at.store(k.out, 1, blue);
             at.store(k.out, 2, red);
@@ -54,8 +55,9 @@ SL_FN void deblock_encode(const deblock_encode_args& k, const sl::At<EDGE>& at) 
     }
     for (int c = 0; c < k.planes; ++c) d[c] = (at.load(k.cleaned, c) - at.load(k.coded, c)) * k.amount;
     if (k.planes == 3) {
-        const F luma = d[0], blue = luma + d[1] * 1.8556f, red = luma + d[2] * 1.5748f;
-        const F green = luma - d[1] * 0.187324f - d[2] * 0.468124f;
+        const F luma = d[0], blue = mad(d[1], splat(2.0f * (1.0f - k.blue)), luma);
+        const F red = mad(d[2], splat(2.0f * (1.0f - k.red)), luma);
+        const F green = (luma - red * k.red - blue * k.blue) * (1.0f / (1.0f - k.red - k.blue));
         d[0] = red;
         d[1] = green;
         d[2] = blue;

@@ -31,7 +31,9 @@ def scene(region: Region = WINDOW, channels: tuple[str, ...] = ("R", "G", "B"), 
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[region.y0 : region.y1, region.x0 : region.x1].astype(np.float64)
     base = 0.18 * 2 ** (3 * np.sin(x / 3 + y / 7)) * np.where(x + 0.4 * y > 20, 6, 1) + 40 * (abs(x - y) < 1)
-    data = np.stack([base * (1 + 0.1 * c) + 0.02 * rng.standard_normal(base.shape) - 0.01 for c in range(len(channels))])
+    data = np.stack(
+        [base * (1 + 0.1 * c) + 0.02 * rng.standard_normal(base.shape) - 0.01 for c in range(len(channels))]
+    )
     return Image(data.astype(np.float32), region, channels, {"reel": "A1"})
 
 
@@ -79,13 +81,17 @@ def test_a_slope_lies_where_it_lay(scale: float) -> None:
     out = made(Image(ramp, region), scale)
     want = 1 + 0.02 * ((np.arange(out.region.x0, out.region.x1) + 0.5) / scale - 0.5)
     inner = slice(int(6 * scale), int(-6 * scale))
-    np.testing.assert_allclose(out.data[:, 8, inner], np.broadcast_to(want[inner], out.data[:, 8, inner].shape), atol=2e-3)
+    np.testing.assert_allclose(
+        out.data[:, 8, inner], np.broadcast_to(want[inner], out.data[:, 8, inner].shape), atol=2e-3
+    )
 
 
 # --- light -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("scale", "size"), [(2, (29, 47)), (4, (9, 13)), (8, (4, 5)), (2, (1, 1)), (4, (1, 9)), (2, (7, 1))])
+@pytest.mark.parametrize(
+    ("scale", "size"), [(2, (29, 47)), (4, (9, 13)), (8, (4, 5)), (2, (1, 1)), (4, (1, 9)), (2, (7, 1))]
+)
 def test_the_mean_light_of_what_a_pixel_becomes_is_its_own(scale: int, size: tuple[int, int]) -> None:
     image = scene(Region.sized(size[1], size[0], -3, 5))
     error = np.abs(mean(made(image, scale).data, scale) - image.data)
@@ -179,7 +185,9 @@ def test_coverage_stays_in_its_range_and_data_is_repeated() -> None:
     assert out.data[4].min() >= 0.25 and out.data[4].max() <= 0.75
     np.testing.assert_allclose(mean(out.data[3:5], 2), image.data[3:5], atol=1e-6)
     np.testing.assert_array_equal(out.data[5:], image.data[5:].repeat(2, 1).repeat(2, 2))
-    np.testing.assert_array_equal(out.data[:3], made(replace(image, data=image.data[:3], channels=("R", "G", "B"))).data)
+    np.testing.assert_array_equal(
+        out.data[:3], made(replace(image, data=image.data[:3], channels=("R", "G", "B"))).data
+    )
 
 
 def test_what_is_no_number_stays_where_it_is_and_touches_nothing() -> None:
