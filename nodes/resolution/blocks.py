@@ -1,4 +1,4 @@
-"""The grid that a codec's blocks leave in a picture: its period and phase along each axis, and how strongly it shows."""
+"""The grid that a codec's blocks leave in a picture: period and phase along each axis, and how strongly it shows."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class Blocks:
 
 
 def steps(luma: npt.NDArray[Any], axis: int) -> Floats:
-    """Return, for each edge between pixels along the axis, by how much the step over it exceeds those beside it, capped,
-    mean over all else; luma in 8-bit codes. What is not finite counts as no step.
+    """Return, for each edge between pixels along the axis, by how much the step over it exceeds those beside it,
+    capped, mean over all else; luma in 8-bit codes. What is not finite counts as no step.
 
     >>> steps(np.array([[0.0, 0, 0, 4, 4, 4]]), 1).tolist()
     [0.0, 0.0, 4.0, 0.0, 0.0]
@@ -99,7 +99,7 @@ def steps(luma: npt.NDArray[Any], axis: int) -> Floats:
 
 
 def grid(profile: Floats, first: int = 0, period: float | None = None) -> Axis:
-    """Return the grid in a profile of `steps`, whose first pixel lies at `first`; of a given period where it is known."""
+    """Return the grid in a profile of `steps`, whose first pixel lies at `first`; of a known period if given."""
     n = len(profile)
     if n < 4 * SHORTEST + 2:
         return Axis(8.0, 0.0, 0.0, 0.0)
@@ -166,7 +166,6 @@ def quantiser(luma: npt.NDArray[Any], x0: int, y0: int) -> float:
     h, w = (n // 8 * 8 for n in part.shape)
     blocks = part[:h, :w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
     found = dctn(blocks[:: max(1, len(blocks) // _BLOCKS)], axes=(1, 2), norm="ortho")
-    # No coefficient counts where it may have been rounded to 0; the largest step of several that divide each other wins.
     sizes = [_comb(found[:, v, u]) for v, u in LOWEST]
     shown = [size for size in sizes if size]
     return float(np.median(shown)) if 2 * len(shown) >= len(LOWEST) else 0.0

@@ -53,7 +53,7 @@ class DeblockParams(Params):
     amount: float = param(1.0, "How much of the correction is applied.", ge=0, le=1)
     values: Literal["scene", "coded"] = param(
         "scene",
-        "scene: scene-linear, taken to have been coded on the sRGB curve. coded: already as the codec saw them, 0 to 1.",
+        "scene: scene-linear, taken to have been coded on the sRGB curve. coded: as the codec saw them, 0 to 1.",
     )
     matrix: Literal["709", "601"] = param(
         "709",
@@ -76,8 +76,8 @@ class Deblock(Node):
     no larger than the quantiser's noise is dropped, low frequencies at reduced size too, and all patches over a pixel
     averaged. On blocks of 8 × 8 as coded, a second, linear filter of 73 taps puts back what that cost: one of 250, by
     the place in the block, by how busy the picture is and which way it runs; made by least squares on photographs
-    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as a frame of the shot
-    says it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
+    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as a frame of the
+    shot says it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
 
     R, G, B or Y; negative values and values above 1 survive. Other channels keep their bits. What is not finite is
     handed through and counts as missing. Works on whole frames: patches lie on a grid of the frame.

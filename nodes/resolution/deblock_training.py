@@ -3,8 +3,8 @@
     python -m safelight.nodes.resolution.deblock_training FOLDER OUT.npy
 
 FOLDER holds pictures (PNG, WebP, JPEG of high quality); each gives 256 × 320 pixels from its middle, reduced to about
-500 lines first so that no older codec left anything in it. Coded as a video encoder does, with the intra matrix of MPEG-1
-(ISO/IEC 11172-2, 2.4.3.2), at three scales.
+500 lines first so that no older codec left anything in it. Coded as a video encoder does, with the intra matrix of
+MPEG-1 (ISO/IEC 11172-2, 2.4.3.2), at three scales.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ Floats = npt.NDArray[np.float32]
 CLASSES, TAPS = 250, 73
 SCALES = (8, 16, 28)
 MATRIX = (
-    8, 16, 19, 22, 26, 27, 29, 34, 16, 16, 22, 24, 27, 29, 34, 37, 19, 22, 26, 27, 29, 34, 34, 38, 22, 22, 26, 27, 29, 34,
-    37, 40, 22, 26, 27, 29, 32, 35, 40, 48, 26, 27, 29, 32, 35, 40, 48, 58, 26, 27, 29, 34, 38, 46, 56, 69, 27, 29, 35, 38,
-    46, 56, 69, 83,
+    8, 16, 19, 22, 26, 27, 29, 34,
+    16, 16, 22, 24, 27, 29, 34, 37,
+    19, 22, 26, 27, 29, 34, 34, 38,
+    22, 22, 26, 27, 29, 34, 37, 40,
+    22, 26, 27, 29, 32, 35, 40, 48,
+    26, 27, 29, 32, 35, 40, 48, 58,
+    26, 27, 29, 34, 38, 46, 56, 69,
+    27, 29, 35, 38, 46, 56, 69, 83,
 )  # fmt: skip
 RIDGE = 0.02
 BORROWED = 0.05

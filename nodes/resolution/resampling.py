@@ -51,7 +51,8 @@ def seen(region: Region, ratio: float) -> Region:
 def resampled(planes: Any, source: Region, region: Region, ratio: float, device: Device) -> Any:
     """Return planes (n, …) over `region` from planes over `source`, `ratio` input pixels for each output pixel.
 
-    Each axis stays within the range of the input pixels nearest to the output pixel. Beyond `source` its border goes on.
+    Each axis stays within the range of the input pixels nearest to the output pixel. Beyond
+    `source` its border goes on.
     """
     between = Region(region.x0, source.y0, region.x1, source.y1)
     across = _along(planes, source, between, ratio, device, down=False)
