@@ -16,7 +16,7 @@ CAP = 6.0
 """8-bit codes that a step counts for at most: edges of the picture are no blocks."""
 LONGEST, SHORTEST = 40.0, 3.9
 """Periods looked for, in pixels."""
-CLEAR = 6.0
+CLEAR = 5.0
 """How far a grid must stand out: pictures without blocks stay under 4."""
 FAINT = 0.2
 """Least excess, in 8-bit codes, that is worth touching."""
@@ -126,13 +126,16 @@ def grid(profile: Floats, first: int = 0, period: float | None = None) -> Axis:
     at = best if not known else int(np.clip(round(size / period) - candidates[0], 0, len(score) - 1))
     clear = float(score[at] / noise)
     phase, excess = _phase(profile, period, level)
-    # A comb of one period is one of half of it too: where every other edge is weak, the blocks are twice as large.
-    while not known and 2 * period <= LONGEST:
-        other = _on(profile, 2 * period, phase) - level, _on(profile, 2 * period, phase + period) - level
-        if min(other) > 0.6 * max(other):
-            break
-        phase = phase if other[0] >= other[1] else phase + period
-        period, excess = 2 * period, max(other)
+    # A comb of one period is one of a half and a third of it too: where only every second or third edge is strong, the
+    # blocks are that much larger.
+    times = 2 if not known else 4
+    while times <= 3 and times * period <= LONGEST:
+        means = [_on(profile, times * period, phase + part * period) - level for part in range(times)]
+        strongest = int(np.argmax(means))
+        if sorted(means)[-2] > 0.6 * means[strongest]:
+            times += 1
+            continue
+        phase, excess, period, times = phase + strongest * period, means[strongest], times * period, 2
     return Axis(float(period), float((phase + first) % period), float(excess), clear)
 
 

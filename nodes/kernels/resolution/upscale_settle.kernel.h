@@ -60,15 +60,18 @@ SL_FN void upscale_settle(const upscale_settle_args& k, const sl::At<EDGE>& at) 
         }
         if (k.rounds > 0 && k.domain == LOG) {
             // What is still missing goes to each in proportion to its size: exact whatever the signs, and small by now.
+            // Twice, for where large values fell away and left their last bits.
             const F light = log_decode(want, k.toe);
-            F size = splat(0.0f), mean = splat(0.0f);
-            for (int p = 0; p < 4; ++p) {
-                v[p] = log_decode(v[p], k.toe);
-                mean = mad(v[p], splat(0.25f), mean);
-                size = mad(sl::abs(v[p]), splat(0.25f), size);
+            for (int p = 0; p < 4; ++p) v[p] = log_decode(v[p], k.toe);
+            for (int pass = 0; pass < 2; ++pass) {
+                F size = splat(0.0f), mean = splat(0.0f);
+                for (int p = 0; p < 4; ++p) {
+                    mean = mad(v[p], splat(0.25f), mean);
+                    size = mad(sl::abs(v[p]), splat(0.25f), size);
+                }
+                const F share = (light - mean) / (size + k.toe);
+                for (int p = 0; p < 4; ++p) v[p] = mad(sl::abs(v[p]) + k.toe, share, v[p]);
             }
-            const F share = (light - mean) / (size + k.toe);
-            for (int p = 0; p < 4; ++p) v[p] = mad(sl::abs(v[p]) + k.toe, share, v[p]);
         }
         for (int p = 0; p < 4; ++p) at.store(k.large, 4 * c + p, v[p]);
         at.store(k.left, c, select(at.load(k.good, c) > 0.0f, left, splat(0.0f)));
