@@ -1,0 +1,119 @@
+"""Blur as a transfer function, how wide it is, and its inverse under noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.special import j1
+
+from safelight.nodes.grain.stock import Stock
+
+Floats = npt.NDArray[np.float64]
+
+RULER = 1.0
+"""Standard deviation, in pixels, of the blur that edges are blurred again with to tell their own."""
+SAMPLED = 5 / 12
+"""Variance, in squared pixels, that a pixel's area and a difference over two pixels add to an edge."""
+TRUST = 0.02
+"""How well a blur is known at best, over the picture's standard deviation: what its inverse takes for noise."""
+LONGEST = 64.0
+"""Pixels over which pictures are taken to have structure: their spectrum falls as 1 / f² beyond."""
+
+
+def frequencies(shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Return the frequencies of `rfft2` along y and x, cycles a pixel."""
+    return np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
+
+
+def gaussian(shape: tuple[int, int], sigma: float) -> Floats:
+    """Return the transfer function of a Gaussian."""
+    y, x = frequencies(shape)
+    return np.asarray(np.exp(-2 * np.pi**2 * sigma**2 * (x**2 + y**2)))
+
+
+def disc(shape: tuple[int, int], radius: float) -> Floats:
+    """Return that of a lens out of focus: a disc of a radius in pixels."""
+    y, x = frequencies(shape)
+    argument = 2 * np.pi * radius * np.hypot(x, y)
+    return np.where(argument < 1e-6, 1.0, 2 * j1(argument) / np.maximum(argument, 1e-6))
+
+
+def motion(shape: tuple[int, int], length: float, angle: float) -> Floats:
+    """Return that of a straight, even movement: length in pixels, angle in degrees from right towards down."""
+    y, x = frequencies(shape)
+    turn = np.radians(angle)
+    return np.asarray(np.sinc(length * (x * np.cos(turn) + y * np.sin(turn))))
+
+
+def film(shape: tuple[int, int], stock: Stock, layer: int, pitch_um: float) -> Floats:
+    """Return that of a layer of a stock, as published; beyond the chart it goes on falling as its end does."""
+    chart = stock.data["mtf"]
+    at, value = (np.asarray(chart[key], np.float64) for key in ("cycles_per_mm", "RGB"[layer]))
+    y, x = frequencies(shape)
+    seen = np.hypot(x, y) * 1000 / pitch_um
+    slope = np.log(value[-1] / value[-2]) / np.log(at[-1] / at[-2])
+    beyond = value[-1] * (np.maximum(seen, at[-1]) / at[-1]) ** min(slope, 0.0)
+    return np.asarray(np.where(seen <= at[-1], np.interp(seen, at, value), beyond))
+
+
+def width(plane: Floats, noise: float) -> float:
+    """Return the standard deviation of the blur at a plane's sharpest edges, in pixels; 0 where it has none.
+
+    Edges are blurred again by RULER; how much flatter they get tells how wide they were (Zhuo and Sim 2011).
+    """
+    again = gaussian_filter(plane, RULER, mode="nearest")
+    slopes = [np.hypot(*np.gradient(a)) for a in (plane, again)] if min(plane.shape) > 2 else [plane * 0, plane * 0]
+    crest = slopes[0] >= maximum_filter(slopes[0], 3, mode="nearest")
+    strong = crest & (slopes[0] > max(12 * noise, 0.15 * float(slopes[0].max()))) & (slopes[1] > 0)
+    if strong.sum() < 16:
+        return 0.0
+    ratio = np.quantile(slopes[0][strong] / slopes[1][strong], 0.75)
+    return float(np.sqrt(max(RULER**2 / max(ratio**2 - 1, 1e-3) - SAMPLED, 0)))
+
+
+def noise_of(plane: Floats) -> float:
+    """Return the standard deviation of a plane's white noise, from its finest diagonal detail (Donoho 1995)."""
+    h, w = (n // 2 * 2 for n in plane.shape)
+    if not h or not w:
+        return 0.0
+    p = plane[:h, :w]
+    detail = (p[::2, ::2] - p[1::2, ::2] - p[::2, 1::2] + p[1::2, 1::2]) / 2
+    return float(np.median(np.abs(detail)) / 0.6745)
+
+
+def sharpened(plane: Floats, transfer: Any, noise: float, reach: int, margin: float) -> Floats:
+    """Return a plane without a blur: Wiener's inverse for a picture whose spectrum falls as 1 / f² (Wiener), bounded.
+
+    Parameters
+    ----------
+    plane:
+        (H, W), finite.
+    transfer:
+        A function from a shape to the blur's transfer function.
+    noise:
+        Standard deviation of white noise.
+    reach:
+        Pixels that the blur reaches.
+    margin:
+        No value leaves the range of the pixels within `reach` by more than this share of it.
+    """
+    h, w = plane.shape
+    around = min(4 * reach, 256)
+    shape = tuple(next_fast_len(n + 2 * around, real=True) for n in (h, w))
+    pads = [(around, total - n - around) for n, total in zip((h, w), shape, strict=True)]
+    padded = np.pad(plane, pads, mode="symmetric")
+    known = transfer(shape)
+    y, x = frequencies(shape)
+    falling = 1 / (x**2 + y**2 + LONGEST**-2)
+    power = max(float(plane.var()), 1e-20) * falling / falling.mean()
+    inverse = known / (known**2 + (noise**2 + (TRUST * float(plane.std())) ** 2 + 1e-12) / power)
+    inverse[0, 0] = 1
+    made = irfft2(rfft2(padded) * inverse, s=shape)[around : around + h, around : around + w]
+    size = 2 * reach + 1
+    low, high = minimum_filter(plane, size, mode="nearest"), maximum_filter(plane, size, mode="nearest")
+    slack = margin * (high - low)
+    return np.asarray(np.clip(made, low - slack, high + slack))
