@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
-Pixels = npt.NDArray[np.float32]
+import numpy as np
 
 # IEC 61966-2-1; above white the curve goes on with its own slope there, in the logarithm of light.
 _TOE, _LINEAR, _A, _GAMMA = 0.0031308, 12.92, 0.055, 2.4
 _SLOPE = (1 + _A) / _GAMMA
-_MOST = np.float32(3e38)
+_MOST = 3e38
+_END = 1 + _SLOPE * float(np.log(_MOST))
 
 
-def encode(light: npt.ArrayLike) -> Pixels:
+def encode(light: Any) -> Any:
     """Return scene-linear light as nets see it: the sRGB curve to 1.0, ``1 + 0.44 ln(light)`` above; odd, smooth and
     without an end. Mid-grey is 0.46, 4 stops over white 2.22, 9 stops 3.74.
 
-    >>> encode([0.0, 0.18, 1.0, 16.0, -0.18]).round(2).tolist()
+    Takes and gives float32 of numpy or torch; finite for all that is finite.
+
+    >>> encode(np.float32([0.0, 0.18, 1.0, 16.0, -0.18])).round(2).tolist()
     [0.0, 0.46000000834465027, 1.0, 2.2200000286102295, -0.46000000834465027]
     """
-    v = np.asarray(light, np.float32)
-    a = np.minimum(np.abs(v), _MOST)
-    with np.errstate(divide="ignore"):
-        curve = np.float32(1 + _A) * np.power(np.minimum(a, 1), np.float32(1 / _GAMMA)) - np.float32(_A)
-        high = 1 + np.float32(_SLOPE) * np.log(np.maximum(a, 1))
-    code = np.where(a <= np.float32(_TOE), a * np.float32(_LINEAR), np.where(a <= 1, curve, high))
-    return np.asarray(np.copysign(code, v), np.float32)
+    xp = _module(light)
+    a = xp.clip(xp.abs(light), 0, _MOST)
+    curve = xp.clip(a, _TOE, 1) ** (1 / _GAMMA) * (1 + _A) - _A
+    high = xp.log(xp.clip(a, 1, None)) * _SLOPE + 1
+    return xp.copysign(xp.where(a <= _TOE, a * _LINEAR, xp.where(a <= 1, curve, high)), light)
 
 
-def decode(code: npt.ArrayLike) -> Pixels:
-    """Invert `encode`, within a part in a million."""
-    v = np.asarray(code, np.float32)
-    a = np.abs(v)
-    low = a * np.float32(1 / _LINEAR)
-    curve = np.power((np.minimum(a, 1) + np.float32(_A)) * np.float32(1 / (1 + _A)), np.float32(_GAMMA))
-    with np.errstate(over="ignore"):
-        high = np.exp(np.minimum((np.maximum(a, 1) - 1) * np.float32(1 / _SLOPE), np.float32(88.7)))
-    light = np.where(a <= np.float32(_TOE * _LINEAR), low, np.where(a <= 1, curve, high))
-    return np.asarray(np.copysign(light, v), np.float32)
+def decode(code: Any) -> Any:
+    """Invert `encode`, within a few parts in a million."""
+    xp = _module(code)
+    a = xp.clip(xp.abs(code), 0, _END)
+    curve = ((xp.clip(a, 0, 1) + _A) * (1 / (1 + _A))) ** _GAMMA
+    high = xp.exp((xp.clip(a, 1, None) - 1) * (1 / _SLOPE))
+    light = xp.where(a <= _TOE * _LINEAR, a * (1 / _LINEAR), xp.where(a <= 1, curve, high))
+    return xp.copysign(light, code)
+
+
+def _module(values: Any) -> Any:
+    if isinstance(values, np.ndarray | np.generic):
+        return np
+    import torch
+
+    return torch

@@ -2,7 +2,9 @@
 
 A net of c channels and n layers takes one plane, (N, 1, H, W), through n convolutions with ReLU between, without
 padding, and shuffles the last one's `scale`² planes into pixels. What comes out is what is *added* to the plane enlarged
-by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side.
+by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side. The first one's kernels
+sum to 0: a brighter picture gets the same additions, highlights are treated as mid-tones are, and half precision has
+contrasts to hold instead of light.
 """
 
 from __future__ import annotations
@@ -60,16 +62,27 @@ def fresh(shape: Shape, seed: int) -> dict[str, torch.Tensor]:
         spread = (2 / (9 * i)) ** 0.5 * (0.1 if k == shape.layers - 1 else 1)
         weights[f"{k}.weight"] = torch.randn(o, i, 3, 3, generator=generator) * spread
         weights[f"{k}.bias"] = torch.zeros(o)
+    centre(weights)
     return weights
 
 
+def centre(weights: Weights) -> None:
+    """Make the first layer's kernels sum to 0, in place."""
+    first = weights["0.weight"]
+    first -= first.mean((2, 3), keepdim=True)
+
+
 def added(weights: Weights, x: torch.Tensor, scale: int) -> torch.Tensor:
-    """Return what the net adds: (N, 1, H, W) → (N, 1, scale (H - 2 n), scale (W - 2 n)) for n layers."""
+    """Return what the net adds: (N, 1, H, W) → (N, 1, scale (H - 2 n), scale (W - 2 n)) for n layers.
+
+    Each layer works in the precision of its weights.
+    """
     import torch.nn.functional as nn
 
     count = len(weights) // 2
     for k in range(count):
-        x = nn.conv2d(x, weights[f"{k}.weight"], weights[f"{k}.bias"])
+        kernel = weights[f"{k}.weight"]
+        x = nn.conv2d(x.to(kernel.dtype), kernel, weights[f"{k}.bias"])
         if k < count - 1:
             x = nn.relu_(x)
     return nn.pixel_shuffle(x, scale)

@@ -6,7 +6,7 @@ Pictures are (…, H, W); sample (0, 0) of both grids lies in one corner, as are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,10 @@ KERNELS: dict[str, tuple[Callable[[Floats], Floats], int]] = {"cubic": (cubic, 2
 """Kernel and half its support, by name."""
 
 
+REACH = 8
+"""Coarse pixels that `returning` looks at on every side."""
+
+
 @lru_cache(maxsize=32)
 def phases(name: str, scale: int) -> Floats:
     """Return the taps that enlarge by a whole factor, (scale, 2 r + 1): row p makes pixel p of the `scale` that lie in
@@ -45,69 +49,111 @@ def phases(name: str, scale: int) -> Floats:
 
 @lru_cache(maxsize=32)
 def reducing(name: str, scale: int) -> Floats:
-    """Return the taps that reduce by a whole factor: the kernel stretched to the coarser grid, 2 r of them, the middle
-    between the two in the middle (or on one, where `scale` is odd); they sum to 1."""
+    """Return the taps that reduce by a whole factor: the kernel stretched to the coarser grid; they sum to 1."""
     kernel, half = KERNELS[name]
     reach = half * scale
-    at = np.arange(-reach, reach) + 0.5 if scale % 2 == 0 else np.arange(-reach, reach + 1).astype(float)
+    at = np.arange(-reach, reach) + 0.5 if scale % 2 == 0 else np.arange(1 - reach, reach).astype(float)
     taps = kernel(at / scale)
     return np.asarray(taps / taps.sum())
 
 
-def reduced(picture: Any, scale: int, name: str = "cubic") -> npt.NDArray[Any]:
+@lru_cache(maxsize=32)
+def returning(name: str, scale: int, reach: int = REACH) -> Floats:
+    """Return the taps that enlarge so that `reduced` gives the very input back, (scale, 2 reach + 1).
+
+    The reduction's own taps, turned round, applied to the input after the inverse of what the two make together; that
+    inverse falls to a third from tap to tap, and cut at `reach` leaves 1e-4 of what is returned.
+    """
+    taps = reducing(name, scale)
+    half = len(taps) // (2 * scale)
+    # What reducing makes of the turned-round taps: a short symmetric filter on the coarse grid.
+    both = np.correlate(taps, taps, "full") * scale
+    middle = len(taps) - 1
+    lags = both[middle % scale :: scale]
+    length = 256
+    ring = np.zeros(length)
+    centre = middle // scale
+    for k, value in enumerate(lags):
+        ring[(k - centre) % length] += value
+    inverse = np.fft.ifft(1 / np.fft.fft(ring)).real
+    back = np.zeros((scale, 2 * reach + 1))
+    for p in range(scale):
+        for j in range(-reach, reach + 1):
+            # Fine pixel p of coarse pixel 0 receives from coarse pixel i the tap that reduces i from it.
+            for i in range(-half - 1, half + 2):
+                at = p - scale * i + (len(taps) - scale) // 2
+                if 0 <= at < len(taps):
+                    back[p, j + reach] += scale * taps[at] * inverse[(j - i) % length]
+    return back
+
+
+def reduced(picture: Any, scale: int, name: str = "cubic") -> Any:
     """Return the picture reduced by a whole factor, low-passed by the stretched kernel; edges go on as their mirror.
 
-    Height and width must be multiples of `scale`; the result has the picture's dtype.
+    Height and width must be multiples of `scale`; the result has the picture's dtype, numpy's or torch's.
     """
-    picture = np.asarray(picture)
-    taps = reducing(name, scale).astype(picture.dtype)
-    for axis in (-1, -2):
+    taps = reducing(name, scale)
+    for axis in (-2, -1):
         picture = _reduced(picture, scale, taps, axis)
     return picture
 
 
-def _reduced(picture: npt.NDArray[Any], scale: int, taps: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+def _reduced(picture: Any, scale: int, taps: Floats, axis: int) -> Any:
     size = picture.shape[axis]
     if size % scale:
         raise ValueError(f"a side of {size} pixels cannot be reduced by {scale}")
-    before = (len(taps) - scale + scale % 2) // 2
-    picture = mirrored(picture, before, len(taps) - before, axis)
-    count = size // scale
-    out: Any = 0
-    for k, tap in enumerate(taps):
-        at = [slice(None)] * picture.ndim
-        at[axis] = slice(k, k + scale * (count - 1) + 1, scale)
-        out = out + tap * picture[tuple(at)]
-    return np.asarray(out)
+    before = (len(taps) - scale) // 2
+    wide = mirrored(picture, before, len(taps) - scale - before, axis)
+    return _weighed([_along(wide, axis, slice(k, k + size - scale + 1, scale)) for k in range(len(taps))], taps)
 
 
-def enlarged(picture: Any, scale: int, name: str = "lanczos") -> npt.NDArray[Any]:
+def enlarged(picture: Any, scale: int, name: str = "lanczos") -> Any:
     """Return the picture enlarged by a whole factor with an interpolating kernel; edges go on as their mirror."""
-    picture = np.asarray(picture)
-    taps = phases(name, scale).astype(picture.dtype)
-    for axis in (-1, -2):
-        half = taps.shape[1] // 2
+    return spread(picture, phases(name, scale))
+
+
+def spread(picture: Any, taps: Floats) -> Any:
+    """Return the picture enlarged by the rows of `taps`, as `phases` and `returning` make them."""
+    for axis in (-2, -1):
+        half, size = taps.shape[1] // 2, picture.shape[axis]
         wide = mirrored(picture, half, half, axis)
-        size = picture.shape[axis]
-        shape = list(picture.shape)
-        shape[axis] = size * scale
-        out = np.empty(shape, picture.dtype)
-        for phase, row in enumerate(taps):
-            total: Any = 0
-            for k, tap in enumerate(row):
-                at = [slice(None)] * picture.ndim
-                at[axis] = slice(k, k + size)
-                total = total + tap * wide[tuple(at)]
-            at = [slice(None)] * picture.ndim
-            at[axis] = slice(phase, None, scale)
-            out[tuple(at)] = total
-        picture = out
+        near = [_along(wide, axis, slice(k, k + size)) for k in range(taps.shape[1])]
+        picture = interleaved([_weighed(near, row) for row in taps], axis)
     return picture
 
 
-def mirrored(picture: npt.NDArray[Any], before: int, after: int, axis: int) -> npt.NDArray[Any]:
+def _along(picture: Any, axis: int, part: slice) -> Any:
+    return picture[..., part] if axis == -1 else picture[..., part, :]
+
+
+def _weighed(parts: Sequence[Any], taps: Floats) -> Any:
+    """Return the weighed sum, product by product and sum by sum: the same bits wherever a pixel lies."""
+    total: Any = None
+    for part, tap in zip(parts, taps.tolist(), strict=True):
+        total = part * tap if total is None else total + part * tap
+    return total
+
+
+def interleaved(parts: Sequence[Any], axis: int) -> Any:
+    """Return pictures of one shape woven into each other on an axis."""
+    first = parts[0]
+    if isinstance(first, np.ndarray):
+        woven: Any = np.stack(parts, axis=first.ndim if axis == -1 else first.ndim - 1)
+    else:
+        import torch
+
+        woven = torch.stack(list(parts), dim=first.ndim if axis == -1 else first.ndim - 1)
+    shape = list(first.shape)
+    shape[axis] *= len(parts)
+    return woven.reshape(shape)
+
+
+def mirrored(picture: Any, before: int, after: int, axis: int) -> Any:
     """Return the picture with more pixels before and after on one axis: its mirror about the edge, over and over."""
-    return np.take(picture, mirror(picture.shape[axis], before, after), axis=axis)
+    if not (before or after):
+        return picture
+    at = mirror(picture.shape[axis], before, after)
+    return picture[..., at] if axis == -1 else picture[..., at, :]
 
 
 def mirror(size: int, before: int, after: int) -> npt.NDArray[np.intp]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from safelight.graph.errors import GraphError
-from safelight.nodes.resolution.learned.nets import Shape, added, fresh, plain
+from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh, plain
 from safelight.nodes.resolution.learned.sampling import mirrored
 from safelight.nodes.resolution.learned.training.patches import Patches
 from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
@@ -142,6 +142,7 @@ class Training:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         with torch.no_grad():
+            centre(self.weights)
             keep = min(KEEP, (1 + self.state.step) / (10 + self.state.step))
             for name, value in self.weights.items():
                 self.mean[name].lerp_(value, 1 - keep)
@@ -208,7 +209,7 @@ def enlarge(weights: dict[str, Any], low: Any, scale: int) -> Any:
 
     layers = len(weights) // 2
     trim = max(layers, 3)
-    wide = mirrored(mirrored(np.asarray(low, np.float32), trim, trim, 0), trim, trim, 1)
+    wide = mirrored(mirrored(np.asarray(low, np.float32), trim, trim, -2), trim, trim, -1)
     device = next(iter(weights.values())).device
     with torch.no_grad():
         x = torch.from_numpy(np.ascontiguousarray(wide))[None, None].to(device)
