@@ -19,10 +19,11 @@ from safelight.host_adapters.cli.commands.defects import defects
 from safelight.host_adapters.cli.commands.demo import demo
 from safelight.host_adapters.cli.commands.nodes import nodes
 from safelight.host_adapters.cli.commands.render import render
+from safelight.host_adapters.cli.commands.train import train
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, train, demo, bench)
 
 app = typer.Typer(
     name="safelight",

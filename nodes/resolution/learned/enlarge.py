@@ -2,8 +2,8 @@
 
 Light is coded (`coding`), enlarged by Lanczos, and what the net adds is laid on: a net for luma adds the same to R, G
 and B, so that colour differences are resampled and never invented. Then the result is moved, by the least filter that
-does it (`sampling.returning`), until reducing it gives the input back: Keys' cubic (a = -1/2) stretched by the scale, on
-the coded values. That pulls the net's errors out and leaves what it invented between the samples.
+does it (`sampling.returning`), until reducing it gives the input back: Keys' cubic (a = -1/2) stretched by the scale,
+on the coded values. That pulls the net's errors out and leaves what it invented between the samples.
 
 Tiles have one shape, whatever the picture and the memory, and overlap by `halo`: each pixel is computed by the same
 operations in the same order wherever it lies, so its bits depend on the pixels within the halo alone.
@@ -73,6 +73,7 @@ def enlarge(
     *,
     model: str | Path | Net = "main",
     precision: str = "float32",
+    consistent: bool | None = None,
     device: Device | None = None,
     memory: int | None = None,
 ) -> Planes:
@@ -89,6 +90,9 @@ def enlarge(
         `main` or `fast`, a weights file, or what `models.find` gave (the way to allow pickles).
     precision:
         Of the net alone: `float32`; `bfloat16`, within 0.1 of an 8-bit code of it; `int8`, for preview: it bands.
+    consistent:
+        Bring the result back to its data. By default the net says: those trained to repair as well are not held to
+        what they repaired, and other people's may be such.
     device:
         Where, and how many threads; the bits do not depend on them.
     memory:
@@ -117,12 +121,14 @@ def enlarge(
         return np.zeros((planes.shape[0], scale * planes.shape[1], scale * planes.shape[2]), np.float32)
     lost = ~torch.isfinite(source)
     some = bool(lost.any())
-    job = _Job(net, precision, _mended(source, lost) if some else source, place)
+    held = net.consistent if consistent is None else consistent
+    job = _Job(net, precision, held, _mended(source, lost) if some else source, place)
     out = _run(job, device, memory)
     if some:
         whole = _blocks(source, scale)
         out = torch.where(torch.isfinite(whole), out, whole)
-    return _like(out, planes)
+    result: Planes = _like(out, planes)
+    return result
 
 
 def departure(planes: Planes, made: Planes, scale: int) -> Planes:
@@ -139,7 +145,8 @@ def departure(planes: Planes, made: Planes, scale: int) -> Planes:
     known = enlarged(code, scale)
     known = decode(known + spread(code - reduced(known, scale), returning("cubic", scale)))
     stops = torch.log2((result.abs() + TOE) / (known.abs() + TOE)).abs()
-    return _like(torch.where(torch.isfinite(stops), stops, torch.zeros_like(stops)).amax(0), planes)
+    out: Planes = _like(torch.where(torch.isfinite(stops), stops, torch.zeros_like(stops)).amax(0), planes)
+    return out
 
 
 def placed(device: Device) -> torch.device:
@@ -178,6 +185,7 @@ def _mended(source: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
 class _Job:
     net: Net
     precision: str
+    consistent: bool
     source: torch.Tensor
     place: torch.device
 
@@ -185,14 +193,14 @@ class _Job:
     def margin(self) -> int:
         return self.net.margin + RETURN
 
-    def tile(self, y: int, x: int, side: int) -> torch.Tensor:
-        """Return (C, scale side, scale side) for the input pixels from (y, x) on."""
+    def tile(self, y: int, x: int, sides: tuple[int, int]) -> torch.Tensor:
+        """Return (C, scale height, scale width) for the input pixels of a tile of those sides, from (y, x) on."""
         import torch
 
         net, scale, margin = self.net, self.net.scale, self.margin
         rows, columns = (
             mirror(size, margin, margin + side)[at : at + side + 2 * margin]
-            for size, at in zip(self.source.shape[1:], (y, x), strict=True)
+            for size, at, side in zip(self.source.shape[1:], (y, x), sides, strict=True)
         )
         light = self.source[:, torch.from_numpy(rows)[:, None], torch.from_numpy(columns)[None]].to(self.place)
         code = encode(light)
@@ -205,13 +213,16 @@ class _Job:
         made = enlarged(code, scale)[:, scale * cut : -scale * cut, scale * cut : -scale * cut]
         low, high = (bound[:, cut - 1 : 1 - cut, cut - 1 : 1 - cut] for bound in _around(code))
         made = made + net.added(seen, self.precision)
-        code = code[:, cut:-cut, cut:-cut]
-        spare = (high - low) * SWING
-        made = made.clamp(_blocks(low - spare, scale), _blocks(high + spare, scale))
-        made = self._closed(made, y - RETURN, x - RETURN)
-        made = made + spread(code - reduced(made, scale), returning("cubic", scale))
-        light = decode(made[:, scale * RETURN : -scale * RETURN, scale * RETURN : -scale * RETURN].contiguous())
-        return light
+        if self.consistent:
+            code = code[:, cut:-cut, cut:-cut]
+            spare = (high - low) * SWING
+            made = made.clamp(_blocks(low - spare, scale), _blocks(high + spare, scale))
+            made = self._closed(made, y - RETURN, x - RETURN)
+            made = made + spread(code - reduced(made, scale), returning("cubic", scale))
+        out: torch.Tensor = decode(
+            made[:, scale * RETURN : -scale * RETURN, scale * RETURN : -scale * RETURN].contiguous()
+        )
+        return out
 
     def _closed(self, made: torch.Tensor, y: int, x: int) -> torch.Tensor:
         """Return the enlarged tile, which begins at input pixel (y, x), with the picture's mirror beyond its edges.
@@ -231,9 +242,9 @@ class _Job:
             return made
         return made[:, rows[:, None], columns[None]]
 
-    def cost(self, side: int) -> int:
+    def cost(self, sides: tuple[int, int]) -> int:
         """Return about how many bytes a tile takes while it is worked on."""
-        wide = (side + 2 * self.margin) ** 2
+        wide = (sides[0] + 2 * self.margin) * (sides[1] + 2 * self.margin)
         layer = getattr(getattr(self.net, "stored", None), "shape", None)
         planes = 2 * layer.channels if layer is not None else 512
         return 4 * wide * (planes + 8 * self.source.shape[0] * self.net.scale**2)
@@ -245,23 +256,57 @@ def _run(job: _Job, device: Device, memory: int | None) -> torch.Tensor:
     channels, height, width = job.source.shape
     scale = job.net.scale
     out = torch.empty((channels, scale * height, scale * width), dtype=torch.float32, device=job.source.device)
-    side = TILE if job.place.type == "cpu" else GPU_TILE
 
-    def work(corner: tuple[int, int], side: int) -> None:
-        y, x = corner
-        made = job.tile(y, x, side)
-        h, w = min(side, height - y), min(side, width - x)
-        out[:, scale * y : scale * (y + h), scale * x : scale * (x + w)] = made[:, : scale * h, : scale * w].to(out.device)
+    def work(corner: tuple[int, int], sides: tuple[int, int]) -> None:
+        (y, x), (h, w) = corner, sides
+        # Whether gradients are kept is each thread's own setting.
+        with torch.inference_mode():
+            made = job.tile(y, x, sides)[:, : scale * (height - y), : scale * (width - x)]
+            out[:, scale * y : scale * (y + h), scale * x : scale * (x + w)] = made.to(out.device)
 
-    with torch.inference_mode():
-        if job.place.type != "cpu":
-            _on_gpu(work, height, width, side, memory, job)
-            return out
-    many = max(1, min(device.threads, (memory or 1 << 62) // job.cost(side)))
-    with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for _ in pool.map(lambda corner: _quiet(work, corner, side), list(_corners(height, width, side))):
+    if job.place.type != "cpu":
+        _on_gpu(work, height, width, memory, job)
+        return out
+    sides = (height, width) if job.net.whole else (TILE, TILE)
+    # Nets of our own run on one thread each, so that no sum is ever shared out; others use what there is.
+    many = max(1, min(device.threads, (memory or 1 << 62) // job.cost(sides))) if job.net.local else 1
+    threads = 1 if job.net.local else device.threads
+    with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        for _ in pool.map(lambda corner: work(corner, sides), list(_corners(height, width, sides))):
             pass
     return out
+
+
+def _on_gpu(work: Any, height: int, width: int, memory: int | None, job: _Job) -> None:
+    """Go through the tiles one by one; out of memory, in smaller ones, said once."""
+    import torch
+
+    side = GPU_TILE
+    while side > LEAST_TILE and memory is not None and job.cost((side, side)) > memory:
+        side //= 2
+    said = False
+    while True:
+        sides = (height, width) if job.net.whole else (side, side)
+        try:
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+                for corner in _corners(height, width, sides):
+                    work(corner, sides)
+            return
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if side <= LEAST_TILE or job.net.whole:
+                raise RenderError(
+                    f"the GPU has no memory for a tile of {sides[1]}x{sides[0]} pixels",
+                    remedy="Free it, or use --device cpu.",
+                ) from None
+            side //= 2
+            if not said:
+                warnings.warn(f"out of GPU memory: tiles of {side} pixels from here", RuntimeWarning, stacklevel=4)
+            said = True
+
+
+def _corners(height: int, width: int, sides: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    return ((y, x) for y in range(0, height, sides[0]) for x in range(0, width, sides[1]))
 
 
 def _around(code: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -279,40 +324,6 @@ def _blocks(planes: torch.Tensor, scale: int) -> torch.Tensor:
     return planes.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
 
 
-def _quiet(work: Any, corner: tuple[int, int], side: int) -> None:
-    import torch
-
-    # Whether gradients are kept is each thread's own setting.
-    with torch.inference_mode():
-        work(corner, side)
-
-
-def _on_gpu(work: Any, height: int, width: int, side: int, memory: int | None, job: _Job) -> None:
-    """Go through the tiles one by one; out of memory, in smaller ones, said once."""
-    import torch
-
-    while side > LEAST_TILE and memory is not None and job.cost(side) > memory:
-        side //= 2
-    while True:
-        try:
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                for corner in _corners(height, width, side):
-                    work(corner, side)
-            return
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if side <= LEAST_TILE:
-                raise RenderError(
-                    f"the GPU has no memory for a tile of {side} pixels", remedy="Free it, or use --device cpu."
-                ) from None
-            side //= 2
-            warnings.warn(f"out of GPU memory: tiles of {side} pixels", RuntimeWarning, stacklevel=4)
-
-
-def _corners(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:
-    return ((y, x) for y in range(0, height, side) for x in range(0, width, side))
-
-
 def _tensor(planes: Any) -> torch.Tensor:
     """Return planes as torch sees them, numpy's by sharing, CuPy's by DLPack."""
     import torch
@@ -324,7 +335,7 @@ def _tensor(planes: Any) -> torch.Tensor:
                 warnings.simplefilter("ignore", UserWarning)
                 return torch.from_numpy(np.ascontiguousarray(planes, np.float32))
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32))
-    return torch.from_dlpack(planes)
+    return torch.utils.dlpack.from_dlpack(planes)
 
 
 def _like(made: torch.Tensor, planes: Any) -> Any:

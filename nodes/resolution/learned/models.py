@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from safelight.graph.errors import GraphError, did_you_mean
-from safelight.nodes.resolution.learned import weights
+from safelight.nodes.resolution.learned import storing
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,16 @@ class Net(Protocol):
         """True if an output pixel depends on `margin` input pixels around it and nothing else."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """True if it must not be given parts of a picture."""
+        ...
+
+    @property
+    def consistent(self) -> bool:
+        """True if its results are to be brought back to the data they are made from."""
+        ...
+
     def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
         """Return what comes onto the enlarged picture: (planes, H, W) coded → (planes, scale (H - 2 margin), …)."""
         ...
@@ -53,9 +63,10 @@ class Net(Protocol):
 class Plain:
     """One of our own nets, ready to run."""
 
-    stored: weights.Stored
+    stored: storing.Stored
     planes: int = 1
     local: bool = True
+    whole: bool = False
     _held: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,6 +78,11 @@ class Plain:
     def margin(self) -> int:
         """Input pixels taken off every side."""
         return self.stored.shape.layers
+
+    @property
+    def consistent(self) -> bool:
+        """Whether results are brought back to their data: not those of nets trained to repair."""
+        return not self.stored.repairs
 
     def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
         """Run the net; in bfloat16 all layers but the first, which sees the light, in int8 through ONNX Runtime."""
@@ -84,9 +100,9 @@ class Plain:
         key = (kind, str(code.device))
         if key not in self._held:
             self._held[key] = {
-                name: torch.from_numpy(array).to(code.device, torch.float32 if name[:2] == "0." else kind).contiguous(
-                    memory_format=torch.channels_last if array.ndim == 4 else torch.contiguous_format
-                )
+                name: torch.from_numpy(array)
+                .to(code.device, torch.float32 if name[:2] == "0." else kind)
+                .contiguous(memory_format=torch.channels_last if array.ndim == 4 else torch.contiguous_format)
                 for name, array in self.stored.arrays.items()
             }
         x = code[None].contiguous(memory_format=torch.channels_last)
@@ -118,7 +134,7 @@ def file_of(model: str | Path, scale: int) -> Path:
 
 def fingerprint(model: str | Path, scale: int) -> str:
     """Return what a signature must hold of a model: a hash of its weights."""
-    return weights.digest(file_of(model, scale))
+    return storing.digest(file_of(model, scale))
 
 
 def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = False) -> Net:
@@ -170,8 +186,8 @@ def _loaded(path: Path, time: int, size: int, pickled: bool) -> Net:
         raise GraphError(
             f"weights of the unknown kind '{path.suffix}'", file=path, remedy="Use .safetensors (or .pth, if allowed)."
         )
-    elif weights.header(path) is not None:
-        return Plain(weights.load(path))
+    elif storing.header(path) is not None:
+        return Plain(storing.load(path))
     from safelight.nodes.resolution.learned import foreign
 
     return foreign.load(path)

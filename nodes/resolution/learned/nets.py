@@ -1,10 +1,10 @@
 """The nets: plain stacks of 3×3 convolutions, as functions of their weights.
 
 A net of c channels and n layers takes one plane, (N, 1, H, W), through n convolutions with ReLU between, without
-padding, and shuffles the last one's `scale`² planes into pixels. What comes out is what is *added* to the plane enlarged
-by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side. The first one's kernels
-sum to 0: a brighter picture gets the same additions, highlights are treated as mid-tones are, and half precision has
-contrasts to hold instead of light.
+padding, and shuffles the last one's `scale`² planes into pixels. What comes out is what is *added* to the plane
+enlarged by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side. The first one's
+kernels sum to 0: a brighter picture gets the same additions, highlights are treated as mid-tones are, and half
+precision has contrasts to hold instead of light.
 """
 
 from __future__ import annotations

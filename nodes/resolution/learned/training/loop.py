@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,9 +81,7 @@ class Training:
         self.recipe, self.state, self._held, self._device = recipe, State(), list(held), device
         self._patches = Patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
         weights = start or fresh(recipe.shape, recipe.seed)
-        self.weights = {
-            name: value.detach().clone().to(device).requires_grad_() for name, value in weights.items()
-        }
+        self.weights = {name: value.detach().clone().to(device).requires_grad_() for name, value in weights.items()}
         self.mean = {name: value.detach().clone() for name, value in self.weights.items()}
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
         self._since: list[float] = []
@@ -102,7 +99,6 @@ class Training:
         checkpoint: Path | None = None,
         every: int = 250,
         tell: Callable[[State], None] = lambda state: None,
-        until: int | None = None,
     ) -> State:
         """Train to the end, or as far as `minutes` reach: then the rate falls with the clock instead of the steps.
 
@@ -110,8 +106,7 @@ class Training:
         """
         state, recipe = self.state, self.recipe
         began = time.monotonic() - state.seconds
-        stop = min(recipe.steps, until or recipe.steps)
-        while state.step < stop:
+        while state.step < recipe.steps:
             progress = state.step / recipe.steps
             if minutes is not None:
                 progress = max(progress, (time.monotonic() - began) / (60 * minutes))
@@ -120,7 +115,7 @@ class Training:
             self._step(self.rate(progress))
             state.step += 1
             state.seconds = time.monotonic() - began
-            if state.step % every == 0 or state.step == stop:
+            if state.step % every == 0 or state.step == recipe.steps:
                 self._look(checkpoint, tell)
         if self._since:
             self._look(checkpoint, tell)
@@ -174,7 +169,7 @@ class Training:
             "random": repr(self._patches.random.bit_generator.state),
         }
         torch.save(held, beside)
-        os.replace(beside, path)
+        beside.replace(path)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe."""
@@ -203,7 +198,7 @@ class Training:
         self._patches.random.bit_generator.state = ast.literal_eval(held["random"])
 
 
-def enlarge(weights: dict[str, Any], low: Any, scale: int) -> Any:
+def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
     """Return one coded plane (H, W) enlarged by a net, whole; edges go on as their mirror."""
     import torch
 
@@ -214,3 +209,22 @@ def enlarge(weights: dict[str, Any], low: Any, scale: int) -> Any:
     with torch.no_grad():
         x = torch.from_numpy(np.ascontiguousarray(wide))[None, None].to(device)
         return (plain(x, scale, trim) + added(weights, x, scale))[0, 0].cpu().numpy()
+
+
+def entering(weights: Mapping[str, Any], planes: Sequence[Any]) -> list[float]:
+    """Return the largest value that enters each layer over some coded planes (H, W)."""
+    import torch
+    import torch.nn.functional as nn
+
+    layers = len(weights) // 2
+    most = [0.0] * layers
+    device = next(iter(weights.values())).device
+    with torch.no_grad():
+        for plane in planes:
+            x = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None].to(device)
+            for k in range(layers):
+                most[k] = max(most[k], float(x.abs().max()))
+                x = nn.conv2d(x, weights[f"{k}.weight"], weights[f"{k}.bias"])
+                if k < layers - 1:
+                    x = nn.relu_(x)
+    return most

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from safelight.nodes.resolution.learned.training.degrade import film
 from safelight.nodes.resolution.learned.training.pictures import LEAST, LINEAR, Picture, Plane, lumas, pair
 
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
+VARIANTS = 4
 LINEAR_SHARE = 0.1
 """Patches from scene-linear pictures, where there are both kinds: they bring values over white."""
 
@@ -24,14 +26,23 @@ def split(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return [file for file in files if file not in held] or list(files), held
 
 
-def pairs(files: Iterable[Path], scale: int, *, codes: bool = True) -> list[tuple[bool, Picture]]:
-    """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out."""
+def pairs(
+    files: Iterable[Path], scale: int, *, degradation: str = "bicubic", seed: int = 0
+) -> list[tuple[bool, Picture]]:
+    """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out.
+
+    Of film, each display-referred picture comes `VARIANTS` times, differently worn.
+    """
     out = []
-    for file in files:
+    for number, file in enumerate(files):
         linear = file.suffix.casefold() in LINEAR
         for name, luma in lumas(file):
-            if min(luma.shape) >= LEAST * scale:
-                out.append((linear, pair(name, luma, scale, codes=codes and not linear)))
+            if min(luma.shape) < LEAST * scale:
+                continue
+            if degradation == "bicubic" or linear:
+                out.append((linear, pair(name, luma, scale, codes=not linear)))
+            else:
+                out += [(False, film(name, luma, scale, seed + VARIANTS * number + k)) for k in range(VARIANTS)]
     return out
 
 

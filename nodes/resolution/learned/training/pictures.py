@@ -41,7 +41,8 @@ def found(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.casefold() in DISPLAY + LINEAR)
     if not files:
         raise GraphError(
-            f"no pictures in '{folder}'", remedy=f"It must hold some of: {', '.join(DISPLAY + LINEAR)}, no JPEG if it can be."
+            f"no pictures in '{folder}'",
+            remedy=f"It must hold some of: {', '.join(DISPLAY + LINEAR)}, no JPEG if it can be.",
         )
     return files
 
@@ -65,7 +66,9 @@ def _display(file: Path) -> Plane:
         with Image.open(file) as picture:
             rgb = np.asarray(picture.convert("RGB"), np.float32)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise GraphError(f"cannot be read ({error})", file=file, remedy="Mend it or take it out of the folder.") from None
+        raise GraphError(
+            f"cannot be read ({error})", file=file, remedy="Mend it or take it out of the folder."
+        ) from None
     return np.asarray(rgb @ LUMA / np.float32(255), np.float32)
 
 

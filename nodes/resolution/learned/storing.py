@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,8 @@ class Stored:
 
     shape: Shape
     arrays: Mapping[str, npt.NDArray[np.float32]]
+    repairs: bool = False
+    """Trained on damaged pictures, to enlarge what lies under the damage."""
     ranges: tuple[float, ...] = ()
     """Largest value that enters each layer, on the held-out pictures: the steps of 8-bit arithmetic."""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -38,11 +39,17 @@ def save(path: Path, stored: Stored) -> None:
     """Write a net, by a file beside it that takes its place at the end."""
     from safetensors.numpy import save_file
 
-    says = {"kind": KIND, **asdict(stored.shape), "ranges": list(stored.ranges), "notes": dict(stored.notes)}
+    says = {
+        "kind": KIND,
+        **asdict(stored.shape),
+        "repairs": stored.repairs,
+        "ranges": list(stored.ranges),
+        "notes": dict(stored.notes),
+    }
     beside = path.with_name(f".{path.name}.part")
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in stored.arrays.items()}
     save_file(arrays, str(beside), {MARK: json.dumps(says)})
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def header(path: Path) -> Mapping[str, Any] | None:
@@ -61,7 +68,7 @@ def header(path: Path) -> Mapping[str, Any] | None:
 
 def broken(path: Path, error: BaseException) -> GraphError:
     """Return the error of a file that is cut off, damaged or no safetensors at all."""
-    with path.open("rb") if path.is_file() else open(os.devnull, "rb") as start:
+    with path.open("rb") as start:
         first = start.read(2)
     if first in (b"PK", b"\x80\x02", b"\x80\x04"):
         return GraphError(
@@ -90,16 +97,18 @@ def load(path: Path) -> Stored:
     wanted = {f"{k}.{part}" for k in range(shape.layers) for part in ("weight", "bias")}
     sizes = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in enumerate(shape.sizes)}
     if set(arrays) != wanted or any(arrays[name].shape != size for name, size in sizes.items()):
-        raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it again.")
+        raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it.")
     finite(arrays, path)
-    return Stored(shape, arrays, ranges, dict(says.get("notes", {})))
+    return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})))
 
 
 def finite(arrays: Mapping[str, Any], path: Path) -> None:
     """Refuse weights with NaN or infinities: one of them blackens every picture."""
     for name, array in arrays.items():
         if not np.isfinite(np.asarray(array, np.float64)).all():
-            raise GraphError(f"the weights '{name}' are not all numbers", file=path, remedy="Fetch or train them again.")
+            raise GraphError(
+                f"the weights '{name}' are not all numbers", file=path, remedy="Fetch or train them again."
+            )
 
 
 def digest(path: Path) -> str:
