@@ -26,7 +26,7 @@ def encode(light: Any) -> Any:
     a = xp.clip(xp.abs(light), 0, _MOST)
     curve = xp.clip(a, _TOE, 1) ** (1 / _GAMMA) * (1 + _A) - _A
     high = xp.log(xp.clip(a, 1, None)) * _SLOPE + 1
-    return xp.copysign(xp.where(a <= _TOE, a * _LINEAR, xp.where(a <= 1, curve, high)), light)
+    return xp.copysign(xp.where(a <= _TOE, xp.clip(a, 0, 1) * _LINEAR, xp.where(a <= 1, curve, high)), light)
 
 
 def decode(code: Any) -> Any:

@@ -94,9 +94,9 @@ def load(path: Path) -> Stored:
         ranges = tuple(float(value) for value in says.get("ranges", ()))
     except Exception as error:
         raise broken(path, error) from None
-    wanted = {f"{k}.{part}" for k in range(shape.layers) for part in ("weight", "bias")}
-    sizes = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in enumerate(shape.sizes)}
-    if set(arrays) != wanted or any(arrays[name].shape != size for name, size in sizes.items()):
+    sizes: dict[str, tuple[int, ...]] = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in enumerate(shape.sizes)}
+    sizes |= {f"{k}.bias": (o,) for k, (_, o) in enumerate(shape.sizes)}
+    if {name: array.shape for name, array in arrays.items()} != sizes:
         raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it.")
     finite(arrays, path)
     return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})))
