@@ -112,17 +112,18 @@ def test_not_finite_is_handed_on_and_does_not_spread(net_file: Make) -> None:
     assert nothing.shape == (1, 8, 10) and np.isnan(nothing).all()
 
 
-def test_colour_differences_are_resampled(net_file: Make) -> None:
+def test_colour_differences_are_resampled(net_file: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a net for luma adds to coded R, G and B is one plane; a grey picture stays grey."""
-    path, light = net_file(), scene(40, 40)
-    code, made = encode(light), encode(enlarge(light, 2, model=path, device=ONE))
+    from safelight.nodes.resolution.learned import enlarge as module
     from safelight.nodes.resolution.learned.sampling import returning, spread
 
+    monkeypatch.setattr(module, "SWING", 1e6)  # bounds hold single channels back
+    path, light = net_file(), scene(40, 40)
+    code, made = encode(light), encode(enlarge(light, 2, model=path, device=ONE))
     plain = enlarged(code, 2)
     plain += spread(code - reduced(plain, 2), returning("cubic", 2))
-    calm = np.abs(made - plain).max(0) < 0.05  # elsewhere bounds may have held one channel back
     more = made - plain
-    assert np.abs(more[0] - more[1])[calm].max() < 0.02 and np.abs(more).max() > 0.02
+    assert np.abs(more).max() > 0.02 and np.ptp(more, axis=0).max() < 1e-4
     grey = enlarge(light[:1].repeat(3, 0), 2, model=path, device=ONE)
     assert np.abs(encode(grey[0]) - encode(grey[1])).max() < 1e-5
 
