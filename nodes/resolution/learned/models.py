@@ -91,10 +91,10 @@ class Plain:
         from safelight.nodes.resolution.learned.nets import added
 
         if precision == "int8":
-            from safelight.nodes.resolution.learned import quantised
+            from safelight.nodes.resolution.learned.quantised import Session
 
             if "int8" not in self._held:
-                self._held["int8"] = quantised.Session(self.stored)
+                self._held["int8"] = Session(self.stored)
             return torch.from_numpy(self._held["int8"].added(code.cpu().numpy())).to(code.device)
         kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
         key = (kind, str(code.device))

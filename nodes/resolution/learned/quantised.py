@@ -26,7 +26,7 @@ class Session:
             raise GraphError(
                 "these weights say no ranges for int8", remedy="Use float32 or bfloat16, or train them again."
             )
-        self._held = _session(model(stored, quantised=True))
+        self._held = session(model(stored, quantised=True))
         self._lock = threading.Lock()
 
     def added(self, code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -35,7 +35,8 @@ class Session:
         return np.asarray(made[0], np.float32)
 
 
-def _session(graph: bytes) -> Any:
+def session(graph: bytes) -> Any:
+    """Return a model ready to run, on one thread."""
     try:
         import onnxruntime
     except ImportError:

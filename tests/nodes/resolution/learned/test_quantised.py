@@ -28,7 +28,7 @@ def test_near_single_precision(net_file: Callable[..., Path], scale: int) -> Non
     weights = {name: torch.from_numpy(np.asarray(array)) for name, array in stored.arrays.items()}
     stored = replace(stored, ranges=tuple(entering(weights, [x[0]])))
     want = Plain(stored).added(torch.from_numpy(x), "float32").numpy()
-    same = quantised._session(quantised.model(stored, quantised=False)).run(None, {"x": x[None]})[0][0]
+    same = quantised.session(quantised.model(stored, quantised=False)).run(None, {"x": x[None]})[0][0]
     np.testing.assert_allclose(same, want, atol=1e-5)
     got = quantised.Session(stored).added(x)
     assert got.shape == want.shape
