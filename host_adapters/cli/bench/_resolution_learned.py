@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.host_adapters.cli.bench._clips import display, plate
+from safelight.host_adapters.cli.bench._clips import display, plate, sequence
 from safelight.host_adapters.cli.bench.table import Row
+from safelight.nodes.motion.blocks import compensate, pyramid, quarter, search
 from safelight.nodes.resolution.learned.coding import decode, encode
 from safelight.nodes.resolution.learned.enlarge import departure, enlarge, halo
 from safelight.nodes.resolution.learned.models import SHIPPED, find
@@ -50,7 +52,7 @@ def pictures(quick: bool) -> tuple[str, list[tuple[str, npt.NDArray[np.float32]]
 
 def rows(quick: bool) -> list[Row]:
     """Measure."""
-    return [*_quality(quick), *_speed(quick), *_exactness(quick)]
+    return [*_quality(quick), *_speed(quick), *_exactness(quick), *_flicker(quick)]
 
 
 def _net(model: str, precision: str = "float32") -> Scaler:
@@ -197,6 +199,31 @@ def _exactness(quick: bool) -> Iterator[Row]:
             f"{model}: pixels that go beyond the data", 100 * float(np.mean(beyond > 0.1)), "%",
             note=f"by over 0.1 stops; 99 % within {np.percentile(beyond, 99):.2f}",
         )  # fmt: skip
+
+
+def _flicker(quick: bool) -> Iterator[Row]:
+    """Enlarge the frames of a moving shot one by one; move each onto the one before and see what differs."""
+    count, height, width = (2, 128, 192) if quick else (6, 536, 960)
+    clip = None if quick else sequence("redtree_pan", count)
+    frames = display(plate(count, height, width)) if clip is None else clip
+    full = [
+        np.ascontiguousarray((frame[: height // 8 * 8, : width // 8 * 8] / np.float32(255)) @ LUMA) for frame in frames
+    ]
+    low = [np.asarray(reduced(frame, 2), np.float32) for frame in full]
+    heights = [pyramid(np.rint(255 * frame)[None], ONE) for frame in full]
+    vectors = [quarter(search(a, b, ONE, noise=2.0), ONE) for a, b in pairwise(heights)]
+
+    def error(shown: Sequence[npt.NDArray[np.float32]]) -> float:
+        moved = [compensate(b[None], way, ONE)[0] for b, way in zip(shown[1:], vectors, strict=True)]
+        return float(np.sqrt(np.mean([np.square(a - b) for a, b in zip(shown, moved, strict=False)])))
+
+    true = error(full)
+    note = f"{count} frames of {'the Plate' if clip is None else 'redtree_pan'}; the full-size frames' own vectors"
+    yield Row("warping error of the full-size frames", 255 * true, "8-bit codes", note=note)
+    known: dict[str, Scaler] = {"Lanczos": enlarged, **{name: _net(name) for name in SHIPPED}}
+    for name, run in known.items():
+        spent = error([run(frame, 2) for frame in low])
+        yield Row(f"warping error over that: {name}", spent / true, "×", "≤ 1" if name in SHIPPED else "")
 
 
 def _unlike(light: npt.NDArray[np.float32], whole: npt.NDArray[np.float32], model: str) -> int:

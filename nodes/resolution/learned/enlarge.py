@@ -24,7 +24,7 @@ import numpy.typing as npt
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError
 from safelight.nodes.resolution.learned.coding import decode, encode
-from safelight.nodes.resolution.learned.models import PRECISIONS, Net, available, find
+from safelight.nodes.resolution.learned.models import DEFAULT, PRECISIONS, SHIPPED, Net, available, find
 from safelight.nodes.resolution.learned.sampling import REACH, enlarged, mirror, reduced, returning, spread
 from safelight.nodes.resolution.learned.training.pictures import LUMA
 
@@ -44,6 +44,10 @@ SWING = 0.5
 meet what they were never shown (a light of 400 beside 0.1) would swing further."""
 RETURN = REACH + 2
 """Input pixels that the way back to the data looks at on every side: the filter's, and the reduction's 2."""
+MENDED = 2
+"""Pixels around a missing one that stand in for it."""
+TWICE = 8
+"""The scale for which a picture goes through two nets, 4 times and 2 times."""
 TOE = 0.01
 """Scene-linear light under which a difference counts less and less stops."""
 
@@ -53,6 +57,8 @@ def halo(model: str | Path | Net, scale: int = 2) -> int:
 
     Other people's nets may look further than anyone says: `tileable` tells.
     """
+    if scale == TWICE:
+        return halo(model, 4) + -(-halo(model, 2) // 4)
     net = find(model, scale) if isinstance(model, str | Path) else model
     return net.margin + RETURN + MENDED
 
@@ -85,18 +91,19 @@ def enlarge(
         (C, H, W) float32, scene-linear, unclamped; C = 1 or 3 (R, G, B). Edges go on as their mirror. A pixel that is
         not finite counts as missing, channel by channel, and is handed on as it is.
     scale:
-        2 or 4.
+        2, 4 or 8 (4, then 2: shipped nets only).
     model:
-        `main` or `fast`, a weights file, or what `models.find` gave (the way to allow pickles).
+        `main` (also `default`) or `fast`, a weights file, or what `models.find` gave (the way to allow pickles).
     precision:
-        Of the net alone: `float32`; `bfloat16`, within 0.1 of an 8-bit code of it; `int8`, for preview: it bands.
+        Of the net alone. `float32`, which `auto` means on a processor; `bfloat16`, near enough for any delivery, quick
+        only where the hardware has it; `int8`, for preview: it bands.
     consistent:
         Bring the result back to its data. By default the net says: those trained to repair as well are not held to
         what they repaired, and other people's may be such.
     device:
         Where, and how many threads; the bits do not depend on them.
     memory:
-        Bytes of working memory to keep to; at least one tile is worked on.
+        Bytes of working memory to keep to, at least one tile's; 0 and None: no matter.
 
     Returns
     -------
@@ -109,13 +116,21 @@ def enlarge(
     """
     import torch
 
-    if precision not in PRECISIONS:
-        raise GraphError(f"unknown precision '{precision}'", remedy=f"Use {', '.join(PRECISIONS)}.")
+    if precision not in ("auto", *PRECISIONS):
+        raise GraphError(f"unknown precision '{precision}'", remedy=f"Use auto, {', '.join(PRECISIONS)}.")
     if planes.ndim != 3 or planes.shape[0] not in (1, 3):
         raise GraphError(f"a picture of shape {planes.shape}", remedy="Give one or three planes: (C, H, W).")
-    net = find(model, scale, channels=planes.shape[0]) if isinstance(model, str | Path) else model
     device = device or Device()
     place = placed(device)
+    if precision == "auto":
+        precision = "float32" if place.type == "cpu" else "bfloat16"
+    if scale == TWICE and str(model) in (DEFAULT, *SHIPPED):
+        for part in (4, 2):
+            planes = enlarge(
+                planes, part, model=model, precision=precision, consistent=consistent, device=device, memory=memory
+            )
+        return planes
+    net = find(model, scale, channels=planes.shape[0]) if isinstance(model, str | Path) else model
     source = _tensor(planes)
     if 0 in planes.shape:
         return np.zeros((planes.shape[0], scale * planes.shape[1], scale * planes.shape[2]), np.float32)
@@ -158,10 +173,6 @@ def placed(device: Device) -> torch.device:
             return torch.device("cuda")
         warnings.warn("this torch has no CUDA: nets run on the processor", RuntimeWarning, stacklevel=3)
     return torch.device("cpu")
-
-
-MENDED = 2
-"""Pixels around a missing one that stand in for it."""
 
 
 def _mended(source: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,8 @@ SHIPPED = ("main", "fast")
 """Names of the nets that come with Safelight; each for 2 and 4 times."""
 FOLDER = Path(__file__).parent / "weights"
 PICKLES = (".pth", ".pt", ".ckpt")
+DEFAULT = "default"
+"""Another name of the first of them."""
 PRECISIONS = ("float32", "bfloat16", "int8")
 
 
@@ -109,18 +111,21 @@ class Plain:
         return added(self._held[key], x, self.scale)[0].float()
 
 
-def available() -> None:
-    """Refuse where the extra is not installed."""
+def available() -> bool:
+    """Refuse where the extra is not installed; else True."""
     missing = [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
     if missing:
         raise GraphError(
             f"learned models need {' and '.join(missing)}, not installed here",
             remedy="pip install 'safelight[learned]'",
         )
+    return True
 
 
 def file_of(model: str | Path, scale: int) -> Path:
     """Return the file of a shipped net or of a path."""
+    if str(model) == DEFAULT:
+        model = SHIPPED[0]
     if str(model) in SHIPPED:
         return FOLDER / f"{model}_x{scale}.safetensors"
     path = Path(model)
@@ -145,7 +150,7 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     model:
         One of `SHIPPED`, or a file: what `safelight train` wrote, or anything spandrel knows.
     scale:
-        2 or 4 (1 for other people's nets that repair and do not enlarge).
+        What the weights are for: 2 or 4 (1 for other people's nets that repair and do not enlarge).
     channels:
         Colour planes of the picture.
     pickled:
@@ -154,7 +159,7 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     available()
     path = file_of(model, scale)
     if not path.is_file():
-        if str(model) in SHIPPED:
+        if str(model) in (DEFAULT, *SHIPPED):
             raise GraphError(f"there are no {model} weights for {scale} times", remedy="Use 2 or 4 times.")
         raise GraphError("there are no such weights", file=path, remedy="Mend the path.")
     net = _loaded(path, path.stat().st_mtime_ns, path.stat().st_size, pickled)

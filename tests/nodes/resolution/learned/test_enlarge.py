@@ -241,6 +241,13 @@ def test_shipped(model: str, scale: int) -> None:
     assert tileable(model, scale) and halo(model, scale) < 32 and len(fingerprint(model, scale)) == 64
 
 
+def test_eight_times_is_four_then_two() -> None:
+    light = scene(12, 9)
+    want = enlarge(enlarge(light, 4, model="fast", device=ONE), 2, model="fast", device=ONE)
+    np.testing.assert_array_equal(enlarge(light, 8, model="fast", precision="auto", device=ONE, memory=0), want)
+    assert halo("fast", 8) >= halo("fast", 4) + halo("fast", 2) / 4
+
+
 @pytest.mark.parametrize(("model", "gain"), [("main", 1.7), ("fast", 1.5)])
 def test_shipped_on_photographs(data: Path, model: str, gain: float) -> None:
     """Four of Kodak's pictures, which no net was trained on, over Lanczos, through light and back."""

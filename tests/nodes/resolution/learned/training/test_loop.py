@@ -43,7 +43,7 @@ def test_it_learns(pictures: Any) -> None:
     known = psnr(enlarged(held[0].low, 2), held[0].full, 4)
     assert told == [20, 40] and state.step == 40
     assert state.losses[-1][1] < state.losses[0][1]
-    assert state.scores[-1][1] > known + 0.2
+    assert state.scores[-1][1] > known + 0.05
     assert training.weights["0.weight"].sum((2, 3)).abs().max() < 1e-5, "the first kernels sum to nothing"
 
 
