@@ -24,11 +24,11 @@ from safelight.graph.device import Device
 from safelight.host_adapters.cli.bench._clips import display, plate, sequence
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.motion.blocks import compensate, pyramid, quarter, search
-from safelight.nodes.resolution.learned.coding import decode, encode
+from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.enlarge import departure, enlarge, halo
 from safelight.nodes.resolution.learned.models import SHIPPED, find
 from safelight.nodes.resolution.learned.sampling import enlarged, reduced
-from safelight.nodes.resolution.learned.training.pictures import LUMA, Picture, found, lumas, pair, psnr
+from safelight.nodes.resolution.learned.training.pictures import Picture, found, lumas, pair, psnr
 
 GOALS = {("main", 2): 32.0, ("fast", 2): 31.8}
 """dB on Kodak's pictures."""

@@ -10,6 +10,9 @@ import numpy as np
 _TOE, _LINEAR, _A, _GAMMA = 0.0031308, 12.92, 0.055, 2.4
 _SLOPE = (1 + _A) / _GAMMA
 _MOST = 3e38
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Rec. 601 weights of coded R, G, B, by which luma is counted wherever figures of super-resolution are printed."""
 _END = 1 + _SLOPE * float(np.log(_MOST))
 
 

@@ -23,10 +23,9 @@ import numpy.typing as npt
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError
-from safelight.nodes.resolution.learned.coding import decode, encode
+from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.models import DEFAULT, PRECISIONS, SHIPPED, Net, available, find
 from safelight.nodes.resolution.learned.sampling import REACH, enlarged, mirror, reduced, returning, spread
-from safelight.nodes.resolution.learned.training.pictures import LUMA
 
 if TYPE_CHECKING:
     import torch
@@ -336,17 +335,17 @@ def _blocks(planes: torch.Tensor, scale: int) -> torch.Tensor:
 
 
 def _tensor(planes: Any) -> torch.Tensor:
-    """Return planes as torch sees them, numpy's by sharing, CuPy's by DLPack."""
+    """Return planes as torch sees them: numpy's by sharing, CuPy's by DLPack, or brought here if torch has no CUDA."""
     import torch
 
-    if isinstance(planes, np.ndarray):
-        if not planes.flags.writeable:
-            # torch warns of arrays that must not be written to; nothing here writes to its input.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                return torch.from_numpy(np.ascontiguousarray(planes, np.float32))
+    if not isinstance(planes, np.ndarray):
+        if torch.cuda.is_available():
+            return torch.utils.dlpack.from_dlpack(planes)
+        planes = planes.get()
+    with warnings.catch_warnings():
+        # torch warns of arrays that must not be written to; nothing here writes to its input.
+        warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32))
-    return torch.utils.dlpack.from_dlpack(planes)
 
 
 def _like(made: torch.Tensor, planes: Any) -> Any:
@@ -354,4 +353,4 @@ def _like(made: torch.Tensor, planes: Any) -> Any:
         return made.numpy()
     import cupy
 
-    return cupy.from_dlpack(made)
+    return cupy.from_dlpack(made) if made.is_cuda else cupy.asarray(made.numpy())

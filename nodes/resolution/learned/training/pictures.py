@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.errors import GraphError
-from safelight.nodes.resolution.learned.coding import encode
+from safelight.nodes.resolution.learned.coding import LUMA, encode
 from safelight.nodes.resolution.learned.sampling import reduced
 
 Plane = npt.NDArray[np.float32]
 
 DISPLAY = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff")
 LINEAR = (".exr", ".hdr")
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Rec. 601 weights, as luma is counted wherever figures of super-resolution are printed."""
 LEAST = 96
 """Pixels a picture must have on both sides."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError
-from safelight.nodes.resolution.learned.coding import decode, encode
+from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.enlarge import TILE, departure, enlarge, halo, tileable
 from safelight.nodes.resolution.learned.models import SHIPPED, fingerprint
 from safelight.nodes.resolution.learned.sampling import enlarged, reduced
@@ -253,7 +253,7 @@ def test_shipped_on_photographs(data: Path, model: str, gain: float) -> None:
     """Four of Kodak's pictures, which no net was trained on, over Lanczos, through light and back."""
     from PIL import Image
 
-    from safelight.nodes.resolution.learned.training.pictures import LUMA, psnr
+    from safelight.nodes.resolution.learned.training.pictures import psnr
 
     gains = []
     for number in (1, 7, 15, 19):

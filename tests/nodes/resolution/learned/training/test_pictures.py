@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from safelight.graph.errors import GraphError
-from safelight.nodes.resolution.learned.coding import encode
+from safelight.nodes.resolution.learned.coding import LUMA, encode
 from safelight.nodes.resolution.learned.sampling import reduced
 from safelight.nodes.resolution.learned.training.degrade import film
 from safelight.nodes.resolution.learned.training.patches import LINEAR_SHARE, VARIANTS, Patches, pairs, split
-from safelight.nodes.resolution.learned.training.pictures import LUMA, found, lumas, pair, psnr
+from safelight.nodes.resolution.learned.training.pictures import found, lumas, pair, psnr
 
 
 def folder_of(path: Path, count: int, size: tuple[int, int] = (200, 220)) -> Path:
