@@ -13,12 +13,12 @@ from safelight.nodes.resolution.learned.training.loop import Recipe
 
 NETS: Mapping[str, tuple[int, int]] = {"fast": (32, 8), "main": (64, 10)}
 """Channels and layers."""
-STEPS: Mapping[tuple[str, int], int] = {("fast", 2): 4000, ("fast", 4): 2000, ("main", 2): 1200, ("main", 4): 1200}
-RATES: Mapping[tuple[str, int], float] = {("fast", 2): 2e-3, ("fast", 4): 1.5e-3, ("main", 2): 1e-3, ("main", 4): 1e-3}
+STEPS: Mapping[tuple[str, int], int] = {("fast", 2): 4000, ("fast", 4): 2500, ("main", 2): 3000, ("main", 4): 2500}
+RATES: Mapping[tuple[str, int], float] = {("fast", 2): 2e-3, ("fast", 4): 1.5e-3, ("main", 2): 8e-4, ("main", 4): 8e-4}
 GROWN: Mapping[tuple[str, int], tuple[str, int]] = {
     ("fast", 4): ("fast", 2),
     ("main", 2): ("fast", 2),
-    ("main", 4): ("main", 2),
+    ("main", 4): ("fast", 4),
 }
 """The net that each begins as."""
 
