@@ -23,10 +23,11 @@ from safelight.host_adapters.cli.commands.nodes import nodes
 from safelight.host_adapters.cli.commands.nuke import nuke
 from safelight.host_adapters.cli.commands.render import render
 from safelight.host_adapters.cli.commands.resolve import app as resolve
+from safelight.host_adapters.cli.commands.train import train
 from safelight.host_adapters.cli.console import INTERRUPTED, WRONG_USE, say
 from safelight.host_adapters.cli.guard import guarded, report
 
-COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, lut, demo, bench)
+COMMANDS = (render, check, nodes, compare, analyse, cuts, defects, conform, lut, train, demo, bench)
 
 app = typer.Typer(
     name="safelight",

@@ -1,0 +1,234 @@
+"""Training, step by step: seeded, resumable, never leaving half a file."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh, plain
+from safelight.nodes.resolution.learned.sampling import mirrored
+from safelight.nodes.resolution.learned.training.patches import Patches
+from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
+
+KEEP = 0.998
+"""Of the running mean of the weights that is kept at each step: what is shipped is that mean."""
+WARM = 0.05
+"""Share of the steps in which the rate rises; it falls by a half cosine in the others."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what comes out, apart from the pictures."""
+
+    shape: Shape
+    steps: int
+    batch: int = 8
+    side: int = 64
+    """Input pixels of a patch's side, the halo counted."""
+    rate: float = 2e-3
+    """Highest learning rate of Adam."""
+    squares: float = 0.3
+    """Share of the steps, the last ones, that count squared errors, as PSNR does, instead of absolute ones, which lead
+    faster to where those matter."""
+    seed: int = 0
+
+
+@dataclass
+class State:
+    """Where a training stands."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Spent so far, over all its runs."""
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    """(step, mean absolute error since the one before)."""
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    """(step, PSNR of the running mean on the held-out pictures, dB)."""
+
+
+class Training:
+    """One net in training.
+
+    Parameters
+    ----------
+    recipe:
+        What to do.
+    pictures:
+        (scene-linear, picture) as `patches.pairs` reads them.
+    held:
+        Pictures that are only looked at.
+    device:
+        `cpu` or `cuda`.
+    start:
+        Weights to go on from, else fresh ones.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pictures: Sequence[tuple[bool, Picture]],
+        held: Sequence[Picture],
+        *,
+        device: str = "cpu",
+        start: dict[str, Any] | None = None,
+    ) -> None:
+        import torch
+
+        self.recipe, self.state, self._held, self._device = recipe, State(), list(held), device
+        self._patches = Patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
+        weights = start or fresh(recipe.shape, recipe.seed)
+        self.weights = {name: value.detach().clone().to(device).requires_grad_() for name, value in weights.items()}
+        self.mean = {name: value.detach().clone() for name, value in self.weights.items()}
+        self._optimiser = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
+        self._since: list[float] = []
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate when that much (0 to 1) is done."""
+        if progress < WARM:
+            return self.recipe.rate * progress / WARM
+        return self.recipe.rate * 0.5 * (1 + math.cos(math.pi * (progress - WARM) / (1 - WARM)))
+
+    def run(
+        self,
+        *,
+        minutes: float | None = None,
+        checkpoint: Path | None = None,
+        every: int = 250,
+        tell: Callable[[State], None] = lambda state: None,
+    ) -> State:
+        """Train to the end, or as far as `minutes` reach: then the rate falls with the clock instead of the steps.
+
+        Every `every` steps the held-out pictures are scored, the checkpoint written and `tell` called.
+        """
+        state, recipe = self.state, self.recipe
+        began = time.monotonic() - state.seconds
+        while state.step < recipe.steps:
+            progress = state.step / recipe.steps
+            if minutes is not None:
+                progress = max(progress, (time.monotonic() - began) / (60 * minutes))
+                if progress >= 1:
+                    break
+            self._step(self.rate(progress), progress >= 1 - recipe.squares)
+            state.step += 1
+            state.seconds = time.monotonic() - began
+            if state.step % every == 0 or state.step == recipe.steps:
+                self._look(checkpoint, tell)
+        if self._since:
+            self._look(checkpoint, tell)
+        return state
+
+    def _step(self, rate: float, squared: bool) -> None:
+        import torch
+
+        shape = self.recipe.shape
+        low, full = (torch.from_numpy(np.ascontiguousarray(a)) for a in self._patches.batch(self.recipe.batch))
+        x = low.to(self._device, memory_format=torch.channels_last)
+        base = plain(x, shape.scale, shape.layers)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._device == "cuda"):
+            more = added(self.weights, x, shape.scale)
+        error = base + more.float() - full.to(self._device)
+        loss = error.square().mean() if squared else error.abs().mean()
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        with torch.no_grad():
+            centre(self.weights)
+            keep = min(KEEP, (1 + self.state.step) / (10 + self.state.step))
+            for name, value in self.weights.items():
+                self.mean[name].lerp_(value, 1 - keep)
+        self._since.append(float(error.detach().abs().mean()))
+
+    def _look(self, checkpoint: Path | None, tell: Callable[[State], None]) -> None:
+        state = self.state
+        state.losses.append((state.step, float(np.mean(self._since))))
+        self._since.clear()
+        scale = self.recipe.shape.scale
+        if self._held:
+            got = [psnr(enlarge(self.mean, p.low, scale), p.full, 2 * scale) for p in self._held]
+            state.scores.append((state.step, float(np.mean(got))))
+        if checkpoint is not None:
+            self.save(checkpoint)
+        tell(state)
+
+    def save(self, path: Path) -> None:
+        """Write everything that `load` needs to go on, by a file beside it that takes its place at the end."""
+        import torch
+
+        beside = path.with_name(f".{path.name}.part")
+        held = {
+            "recipe": repr(self.recipe),
+            "state": vars(self.state),
+            "weights": {name: value.detach().cpu() for name, value in self.weights.items()},
+            "mean": {name: value.cpu() for name, value in self.mean.items()},
+            "optimiser": self._optimiser.state_dict(),
+            "random": repr(self._patches.random.bit_generator.state),
+        }
+        torch.save(held, beside)
+        beside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe."""
+        import ast
+
+        import torch
+
+        try:
+            held = torch.load(path, map_location="cpu", weights_only=True)
+            if held["recipe"] != repr(self.recipe):
+                raise GraphError(
+                    "is the checkpoint of another recipe", file=path, remedy="Remove it, or train what it was made for."
+                )
+        except GraphError:
+            raise
+        except Exception as error:
+            raise GraphError(
+                f"is no whole checkpoint ({type(error).__name__})", file=path, remedy="Remove it to begin again."
+            ) from None
+        self.state = State(**held["state"])
+        with torch.no_grad():
+            for name, value in self.weights.items():
+                value.copy_(held["weights"][name])
+                self.mean[name].copy_(held["mean"][name])
+        self._optimiser.load_state_dict(held["optimiser"])
+        self._patches.random.bit_generator.state = ast.literal_eval(held["random"])
+
+
+def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
+    """Return one coded plane (H, W) enlarged by a net, whole; edges go on as their mirror."""
+    import torch
+
+    layers = len(weights) // 2
+    trim = max(layers, 3)
+    wide = mirrored(mirrored(np.asarray(low, np.float32), trim, trim, -2), trim, trim, -1)
+    device = next(iter(weights.values())).device
+    with torch.no_grad():
+        x = torch.from_numpy(np.ascontiguousarray(wide))[None, None].to(device)
+        return (plain(x, scale, trim) + added(weights, x, scale))[0, 0].cpu().numpy()
+
+
+def entering(weights: Mapping[str, Any], planes: Sequence[Any]) -> list[float]:
+    """Return the largest value that enters each layer over some coded planes (H, W)."""
+    import torch
+    import torch.nn.functional as nn
+
+    layers = len(weights) // 2
+    most = [0.0] * layers
+    device = next(iter(weights.values())).device
+    with torch.no_grad():
+        for plane in planes:
+            x = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None].to(device)
+            for k in range(layers):
+                most[k] = max(most[k], float(x.abs().max()))
+                x = nn.conv2d(x, weights[f"{k}.weight"], weights[f"{k}.bias"])
+                if k < layers - 1:
+                    x = nn.relu_(x)
+    return most

@@ -1,0 +1,157 @@
+"""From a folder of pictures to a file of weights: what `safelight train` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned import storing
+from safelight.nodes.resolution.learned.models import FOLDER, available
+from safelight.nodes.resolution.learned.nets import Shape
+from safelight.nodes.resolution.learned.sampling import enlarged
+from safelight.nodes.resolution.learned.training.degrade import KINDS
+from safelight.nodes.resolution.learned.training.loop import State, Training, enlarge, entering
+from safelight.nodes.resolution.learned.training.patches import pairs, split
+from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
+from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, grown, recipe
+
+RESERVE = 1.25
+"""8-bit steps reach so far over the largest value seen: other pictures may have larger ones."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, and where it goes."""
+
+    folder: Path
+    out: Path
+    net: str = "fast"
+    scale: int = 2
+    degradation: str = "bicubic"
+    start: Path | None = None
+    """Weights to begin as; by default those that the recipe names."""
+    test: Path | None = None
+    """Pictures to judge the finished net by; never trained on."""
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished training lies."""
+        return self.out.with_name(f"{self.out.name}.checkpoint")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came out."""
+
+    state: State
+    finished: bool
+    shape: Shape
+    pictures: int
+    held: float
+    """PSNR on the held-out pictures, dB, and what Lanczos has there."""
+    held_lanczos: float
+    test: float | None
+    test_lanczos: float | None
+
+
+def make(job: Job, tell: Callable[[State, int], None]) -> Made:
+    """Train, or go on training; write the weights. `tell` gets the state and the number of steps, now and then.
+
+    Raises
+    ------
+    GraphError
+        No pictures, none large enough, unreadable ones; a checkpoint of something else; weights that do not fit.
+    """
+    available()
+    import torch
+
+    if job.net not in NETS or job.degradation not in KINDS:
+        raise GraphError(
+            f"there is no recipe for '{job.net}' and '{job.degradation}'",
+            remedy=f"Nets: {', '.join(NETS)}. Degradations: {', '.join(KINDS)}.",
+        )
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
+    torch.set_num_threads(job.threads)
+    plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
+    shown, held = split(found(job.folder))
+    pictures = pairs(shown, job.scale, degradation=job.degradation, seed=job.seed)
+    if not pictures:
+        raise GraphError(
+            "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."
+        )
+    judges = [picture for _, picture in pairs(held, job.scale, degradation=job.degradation, seed=job.seed)]
+    tests = [] if job.test is None else [
+        picture for _, picture in pairs(found(job.test), job.scale, degradation=job.degradation, seed=job.seed)
+    ]  # fmt: skip
+    training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape))
+    if job.checkpoint.exists():
+        training.load(job.checkpoint)
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        state = training.run(minutes=job.minutes, checkpoint=job.checkpoint, tell=lambda state: tell(state, plan.steps))
+    except KeyboardInterrupt:
+        training.save(job.checkpoint)
+        raise
+    mean = training.mean
+    held_psnr = _score(mean, judges, job.scale)
+    arrays = {name: value.detach().cpu().numpy() for name, value in mean.items()}
+    notes = {
+        "net": job.net,
+        "degradation": job.degradation,
+        "steps": state.step,
+        "seed": job.seed,
+        "pictures": sorted({file.name for file in shown}),
+        "held out": sorted(file.name for file in held),
+    }
+    ranges = [value * RESERVE for value in entering(mean, [picture.low for picture in judges])] if judges else []
+    storing.save(job.out, storing.Stored(plan.shape, arrays, job.degradation != "bicubic", tuple(ranges), notes))
+    job.checkpoint.unlink(missing_ok=True)
+    return Made(
+        state,
+        True,
+        plan.shape,
+        len(pictures),
+        held_psnr,
+        _score(None, judges, job.scale),
+        _score(mean, tests, job.scale) if tests else None,
+        _score(None, tests, job.scale) if tests else None,
+    )
+
+
+def _score(net: Mapping[str, Any] | None, pictures: Sequence[Picture], scale: int) -> float:
+    """Return the mean PSNR of luma, dB, of a net or (None) of Lanczos, without two input pixels at the edges."""
+    made = (enlarged(p.low, scale) if net is None else enlarge(net, p.low, scale) for p in pictures)
+    return float(np.mean([psnr(got, p.full, 2 * scale) for got, p in zip(made, pictures, strict=True)]))
+
+
+def _start(job: Job, shape: Shape) -> dict[str, Any] | None:
+    path = job.start
+    if path is None and job.degradation != "bicubic":
+        path = FOLDER / f"{job.net}_x{job.scale}.safetensors"
+    elif path is None and (job.net, job.scale) in GROWN:
+        net, scale = GROWN[job.net, job.scale]
+        path = FOLDER / f"{net}_x{scale}.safetensors"
+    if path is None:
+        return None
+    stored = storing.load(path)
+    try:
+        return grown(stored.arrays, stored.shape, shape, job.seed)
+    except ValueError:
+        old = stored.shape
+        raise GraphError(
+            f"a net of {shape.channels} channels and {shape.layers} layers cannot begin as one of {old.channels} and "
+            f"{old.layers}",
+            file=path,
+            remedy="Begin as a smaller net, or leave --start out.",
+        ) from None

@@ -1,0 +1,100 @@
+"""What nets are trained on and judged by: luma of pictures, as nets see it, and its reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned.coding import LUMA, encode
+from safelight.nodes.resolution.learned.sampling import reduced
+
+Plane = npt.NDArray[np.float32]
+
+DISPLAY = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff")
+LINEAR = (".exr", ".hdr")
+LEAST = 96
+"""Pixels a picture must have on both sides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture's luma and what a net is given of it."""
+
+    name: str
+    full: Plane
+    """(H, W), coded, sides multiples of the scale."""
+    low: Plane
+    """(H / scale, W / scale)."""
+
+
+def found(folder: Path) -> list[Path]:
+    """Return the pictures of a folder, by name; refuse one without."""
+    if not folder.is_dir():
+        raise GraphError(f"'{folder}' is no folder", remedy="Name a folder of pictures.")
+    files = sorted(file for file in folder.rglob("*") if file.suffix.casefold() in DISPLAY + LINEAR)
+    if not files:
+        raise GraphError(
+            f"no pictures in '{folder}'",
+            remedy=f"It must hold some of: {', '.join(DISPLAY + LINEAR)}, no JPEG if it can be.",
+        )
+    return files
+
+
+def lumas(file: Path, stops: Sequence[float] = (-2.0, 0.0, 2.0)) -> Iterable[tuple[str, Plane]]:
+    """Yield a picture's coded luma: once for display-referred files, at several exposures for scene-linear ones."""
+    if file.suffix.casefold() in LINEAR:
+        rgb = _linear(file)
+        grey = float(np.median(rgb @ LUMA)) or 1.0
+        for stop in stops:
+            coded = encode(rgb * np.float32(0.18 * 2.0**stop / grey))
+            yield f"{file.name} {stop:+g}", np.asarray(coded @ LUMA, np.float32)
+        return
+    yield file.name, _display(file)
+
+
+def _display(file: Path) -> Plane:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            rgb = np.asarray(picture.convert("RGB"), np.float32)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise GraphError(
+            f"cannot be read ({error})", file=file, remedy="Mend it or take it out of the folder."
+        ) from None
+    return np.asarray(rgb @ LUMA / np.float32(255), np.float32)
+
+
+def _linear(file: Path) -> Plane:
+    import OpenImageIO as oiio
+
+    source = oiio.ImageInput.open(str(file))
+    pixels = source.read_image("float") if source else None
+    if pixels is None:
+        reason = " ".join((oiio.geterror() if source is None else source.geterror()).split())
+        raise GraphError(f"cannot be read ({reason})", file=file, remedy="Mend it or take it out of the folder.")
+    rgb = np.asarray(pixels, np.float32)[..., :3]
+    if rgb.shape[-1] == 1:
+        rgb = np.repeat(rgb, 3, axis=-1)
+    return np.where(np.isfinite(rgb), rgb, 0)
+
+
+def pair(name: str, luma: Plane, scale: int, *, codes: bool = True) -> Picture:
+    """Return a picture and its bicubic reduction, which has 8-bit steps with `codes` (those of the files one meets)."""
+    height, width = (size // scale * scale for size in luma.shape)
+    full = np.ascontiguousarray(luma[:height, :width])
+    low = reduced(full, scale)
+    if codes:
+        low = np.rint(low * 255) / np.float32(255)
+    return Picture(name, full, np.asarray(low, np.float32))
+
+
+def psnr(got: Plane, want: Plane, border: int) -> float:
+    """Return the peak signal-to-noise ratio in dB for a peak of 1, without `border` pixels on every side."""
+    d = (np.clip(got, 0, 1) - want)[border : want.shape[0] - border, border : want.shape[1] - border]
+    return float(-10 * np.log10(max(float(np.mean(np.square(d, dtype=np.float64))), 1e-12)))

@@ -1,0 +1,41 @@
+"""8-bit nets: near the net in single precision, and the graph without them equal to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned import quantised, storing
+from safelight.nodes.resolution.learned.models import Plain
+
+torch: Any = pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_near_single_precision(net_file: Callable[..., Path], scale: int) -> None:
+    from safelight.nodes.resolution.learned.training.loop import entering
+
+    stored = storing.load(net_file(scale=scale))
+    x = np.random.default_rng(0).uniform(0, 1, (1, 40, 33)).astype(np.float32)
+    weights = {name: torch.from_numpy(np.asarray(array)) for name, array in stored.arrays.items()}
+    stored = replace(stored, ranges=tuple(entering(weights, [x[0]])))
+    want = Plain(stored).added(torch.from_numpy(x), "float32").numpy()
+    same = quantised.session(quantised.model(stored, quantised=False)).run(None, {"x": x[None]})[0][0]
+    np.testing.assert_allclose(same, want, atol=1e-5)
+    got = quantised.Session(stored).added(x)
+    assert got.shape == want.shape
+    error = np.abs(got - want).max() / np.abs(want).max()
+    assert 0 < error < 0.1
+
+
+def test_without_ranges(net_file: Callable[..., Path]) -> None:
+    with pytest.raises(GraphError, match="say no ranges"):
+        quantised.Session(replace(storing.load(net_file()), ranges=()))

@@ -1,0 +1,117 @@
+"""What nets are trained on: pairs, held-out pictures, patches, wear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned.coding import LUMA, encode
+from safelight.nodes.resolution.learned.sampling import reduced
+from safelight.nodes.resolution.learned.training.degrade import film
+from safelight.nodes.resolution.learned.training.patches import LINEAR_SHARE, VARIANTS, Patches, pairs, split
+from safelight.nodes.resolution.learned.training.pictures import found, lumas, pair, psnr
+
+
+def folder_of(path: Path, count: int, size: tuple[int, int] = (200, 220)) -> Path:
+    random = np.random.default_rng(0)
+    for k in range(count):
+        small = random.integers(0, 255, (size[0] // 8, size[1] // 8, 3), np.uint8)
+        Image.fromarray(small).resize(size[::-1], Image.Resampling.BICUBIC).save(path / f"{k:02}.png")
+    return path
+
+
+def test_display_pictures(tmp_path: Path) -> None:
+    (file,) = found(folder_of(tmp_path, 1))
+    ((name, luma),) = lumas(file)
+    rgb = np.asarray(Image.open(file), np.float64) / 255
+    np.testing.assert_allclose(luma, rgb @ LUMA.astype(np.float64), atol=1e-6)
+    made = pair(name, luma[:, :199], 2)
+    assert made.full.shape == (200, 198) and made.low.shape == (100, 99)
+    assert np.abs(made.low * 255 - np.rint(made.low * 255)).max() < 1e-3
+    np.testing.assert_allclose(made.low, reduced(made.full, 2), atol=0.51 / 255)
+
+
+def test_linear_pictures_come_at_three_exposures(tmp_path: Path) -> None:
+    import OpenImageIO as oiio
+
+    light = np.random.default_rng(0).uniform(0, 4, (200, 210, 3)).astype(np.float32)
+    light[3, 4] = np.nan
+    path = tmp_path / "lit.exr"
+    out = oiio.ImageOutput.create(str(path))
+    out.open(str(path), oiio.ImageSpec(210, 200, 3, "float"))
+    out.write_image(light)
+    out.close()
+    planes = [luma for _, luma in lumas(path)]
+    assert len(planes) == 3 and all(np.isfinite(plane).all() for plane in planes)
+    assert planes[2].max() > 1.05 and planes[0].mean() < planes[1].mean() < planes[2].mean()
+    grey = np.median(np.nan_to_num(light) @ LUMA)
+    np.testing.assert_allclose(planes[1][9, 9], encode(light[9, 9] * np.float32(0.18 / grey)) @ LUMA, rtol=1e-5)
+    kinds = [linear for linear, _ in pairs([path], 2)]
+    assert kinds == [True] * 3
+
+
+def test_split_holds_out_the_same(tmp_path: Path) -> None:
+    files = found(folder_of(tmp_path, 30, (16, 16)))
+    shown, held = split(files)
+    assert [file.name for file in held] == ["13.png", "27.png"] and len(shown) == 28 and not set(shown) & set(held)
+    assert split(files[:1]) == (files[:1], files[:1])
+
+
+def test_patches_are_parts_of_their_pictures(tmp_path: Path) -> None:
+    pictures = pairs(found(folder_of(tmp_path, 2)), 2)
+    low, full = Patches(pictures, 2, 24, 4, seed=1).batch(6)
+    assert low.shape == (6, 1, 24, 24) and full.shape == (6, 1, 32, 32)
+    for k in range(6):
+        # The middle of the input is what the result reduces to, near enough for a turn to show.
+        inner = reduced(np.ascontiguousarray(full[k, 0]), 2)[3:-3, 3:-3]
+        here = np.abs(inner - low[k, 0, 7:-7, 7:-7]).mean()
+        assert here < 0.5 * np.abs(inner - np.rot90(low[k, 0, 7:-7, 7:-7])).mean()
+    again = Patches(pictures, 2, 24, 4, seed=1).batch(6)
+    np.testing.assert_array_equal(low, again[0])
+    assert not np.array_equal(low, Patches(pictures, 2, 24, 4, seed=2).batch(6)[0])
+
+
+def test_share_of_linear_patches() -> None:
+    flat = [pair("a", np.zeros((200, 200), np.float32), 2), pair("b", np.ones((400, 400), np.float32), 2)]
+    patches = Patches([(False, flat[0]), (True, flat[1])], 2, 24, 4, seed=0)
+    drawn = np.concatenate([patches.batch(50)[0][:, 0, 0, 0] for _ in range(20)])
+    assert drawn.mean() == pytest.approx(LINEAR_SHARE, abs=0.04)
+
+
+def test_film_is_worn_and_repeats(tmp_path: Path) -> None:
+    (file,) = found(folder_of(tmp_path, 1))
+    ((name, luma),) = lumas(file)
+    first, again, other = (film(name, luma, 2, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.low, again.low)
+    assert not np.array_equal(first.low, other.low)
+    clean = pair(name, luma, 2)
+    assert 0.004 < np.std(first.low - clean.low) < 0.1 and first.full.shape == clean.full.shape
+    assert len(pairs([file], 2, degradation="film")) == VARIANTS
+
+
+def test_psnr() -> None:
+    want = np.full((20, 20), 0.5, np.float32)
+    assert psnr(want + np.float32(0.1), want, 2) == pytest.approx(20, abs=1e-4)
+    got = want.copy()
+    got[0] = 9
+    assert psnr(got, want, 1) > 100
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="is no folder"):
+        found(tmp_path / "none")
+    with pytest.raises(GraphError, match="no pictures in"):
+        found(tmp_path)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    with pytest.raises(GraphError, match="cannot be read") as caught:
+        list(lumas(bad))
+    assert caught.value.file == bad
+    lit = tmp_path / "bad.exr"
+    lit.write_bytes(b"none")
+    with pytest.raises(GraphError, match="cannot be read"):
+        list(lumas(lit))
