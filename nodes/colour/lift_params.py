@@ -64,8 +64,8 @@ class HDRLiftParams(Params):
     )
     recover_colour: bool = param(
         False,
-        "Give light to channels that clip alone, too, led by the others and by the colour around. It turns hues, towards "
-        "what they were before the clipping; without it every hue is the source's.",
+        "Give light to channels that clip alone, too, led by the others and by the colour around. It turns hues, "
+        "towards what they were before the clipping; without it every hue is the source's.",
     )
     deband: Literal["auto", "off", "8", "10"] = param(
         "auto",

@@ -124,7 +124,7 @@ def test_barten_as_published() -> None:
         np.testing.assert_allclose(sensitivity([0.5, 2, 4, 8, 20], level), published, rtol=1e-9)
 
 
-@pytest.mark.parametrize("codes", [ramp(215, 230), ramp(30, 45), ramp(220, 235, 6.0)])
+@pytest.mark.parametrize("codes", [ramp(215.1, 230), ramp(30.1, 45), ramp(220.1, 235, 6.0)])
 def test_no_step_of_a_ramp_is_seen(codes: np.ndarray) -> None:
     image, clip = sdr(np.rint(codes))
 
