@@ -35,9 +35,10 @@ class HDRLift(Node):
     to a share of the way to the peak where the source clips, and from there on towards the peak, which no grey passes.
     The curve acts on I of ICtCp; Ct and Cp are scaled together, so that hues stay. A lone Y is taken as luminance.
 
-    What clips is told from what is bright by its level alone, channel by channel in the file's own space: it is given
-    light that begins at nothing at the rim, more in the middle of small highlights, none on large areas. On the way
-    back light over the clip level is cut off there, so that the source comes back whatever was given.
+    What clips is told from what is bright by its level, channel by channel in the file's own space. Where all channels
+    clip it is given light that begins at nothing at the rim: more in the middle of small highlights, none on large
+    areas. With `recover_colour` channels that clip alone get theirs too. On the way back light over the clip level is
+    cut off there, so that the source comes back whatever was given.
 
     8-bit sources are debanded: the signal under the rounding is estimated from coarse to fine, at each size within half
     a code of what is there. Busy areas, where noise or texture dithers anyway, are left alone, and so are pixels that

@@ -9,7 +9,7 @@ import numpy as np
 from safelight.graph.device import Device
 from safelight.graph.region import Region
 from safelight.nodes.colour.source import Source
-from safelight.nodes.kernels.launch import launch
+from safelight.nodes.kernels.launch import launch as launch_kernel
 
 Plane = tuple[Any, Region]
 
@@ -21,6 +21,8 @@ BUSY = 4
 """Level at which it is told how busy codes are."""
 HIGHLIGHTS = 24
 """The picture's width over the size of an area that is too large for a lamp or a glint."""
+FEW = 1 << 15
+"""Pixels that are not worth a second thread."""
 SPREAD = 0.05
 """Weight of a colour twice as far away."""
 
@@ -35,9 +37,10 @@ def fields(
     level: float,
     deband: bool,
     stops: float,
+    led: bool = False,
     isa: str | None = None,
 ) -> tuple[tuple[Plane, Plane] | None, Plane | None]:
-    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for clipped channels (3).
+    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for what clips (4).
 
     Parameters
     ----------
@@ -50,7 +53,9 @@ def fields(
     deband:
         Whether codes are wanted; needs the source's table.
     stops:
-        The most light that clipped channels are given; 0: none wanted.
+        The most light that what clips is given; 0: none wanted.
+    led:
+        Whether channels that clip alone are given light too.
 
     Either is None where it is not wanted, or nothing clips.
     """
@@ -59,17 +64,20 @@ def fields(
     codes = device.empty((4 if deband else 1, small.height, small.width)), small
     clip = device.empty((4 if stops else 1, small.height, small.width)), small
     three, to_source = _three(planes), _matrix(source, planes)
-    launch(
+    _launch(
         device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
         to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, plane=three, planes=len(planes),
     )  # fmt: skip
     smooth = _smooth(device, codes, isa) if deband else None
     if not stops or not float(clip[0].max()) > 0:
         return smooth, None
-    light = device.empty((7, small.height, small.width)), small
-    launch(
-        device, "lift_colours", small, isa=isa, image=image, light=light, to_source=to_source, level=level, plane=three
-    )  # fmt: skip
+    light = None
+    if led:
+        light = device.empty((7, small.height, small.width)), small
+        _launch(
+            device, "lift_colours", small, isa=isa, image=image, light=light, to_source=to_source, level=level,
+            plane=three,
+        )  # fmt: skip
     return smooth, _recovered(device, clip, light, width, level, stops, isa)
 
 
@@ -78,18 +86,18 @@ def _smooth(device: Device, codes: Plane, isa: str | None) -> tuple[Plane, Plane
 
     At each size it lies within half a code of the mean code there, which holds the truth too.
     """
-    sizes = _pyramid(device, codes, COARSEST, isa, 4, True)
-    codes3 = [(plane[:3], region) for plane, region in sizes]
+    sizes = _pyramid(device, codes, COARSEST, isa, 2, True)
+    codes3 = [_part(size, 0, 3) for size in sizes]
     found = codes3[-1]
     for size in range(len(sizes) - 2, -1, -1):
         found = _joined(device, found, codes3[size], 1.0, 0.0, isa, rounded=True)
         spare = device.empty(found[0].shape), found[1]
         for _ in range(min(STEPS << size, 16)):
-            launch(
+            _launch(
                 device, "lift_relax", found[1], reach=1, isa=isa, smooth=found, codes=codes3[size], out=spare, planes=3
             )  # fmt: skip
             found, spare = spare, found
-    busy = [(plane[3:], region) for plane, region in sizes[:BUSY]]
+    busy = [_part(size, 3, 4) for size in sizes[:BUSY]]
     calm = busy[-1]
     for plane in reversed(busy[:-1]):
         calm = _joined(device, calm, plane, 0.0, 1.0, isa)
@@ -97,29 +105,38 @@ def _smooth(device: Device, codes: Plane, isa: str | None) -> tuple[Plane, Plane
 
 
 def _recovered(
-    device: Device, clip: Plane, light: Plane, width: int, level: float, stops: float, isa: str | None
+    device: Device, clip: Plane, light: Plane | None, width: int, level: float, stops: float, isa: str | None
 ) -> Plane:
     large = max(4, round(np.log2(max(width, 1) / HIGHLIGHTS)))
     base = 1 if large < 6 else 2
-    clips, lights = _pyramid(device, clip, large, isa), _pyramid(device, light, large, isa)
+    clips = _pyramid(device, clip, large, isa)
     large = len(clips)
-    near = clips[max(large - 3, 0)]
-    weight = 1 / 3
+    base = min(base, large)
+    near, weight = clips[max(large - 3, 0)], 1 / 3
     for size in range(large - 3, base - 1, -1):
         near = _joined(device, near, clips[size - 1], 1 / 3 if size >= large - 4 else 0.0, weight, isa)
         weight = 1.0
-    far, around = (clips[-1][0][3:], clips[-1][1]), (lights[-1][0][3:], lights[-1][1])
+    far = _part(clips[-1], 3, 4)
     for size in range(large - 1, base - 1, -1):
-        fine = lights[size - 1]
-        far = _joined(device, far, (clips[size - 1][0][3:], clips[size - 1][1]), 0.0, 1.0, isa)
-        around = _joined(device, around, (fine[0][3:], fine[1]), 1.0, SPREAD, isa)
-    here = lights[min(base, large) - 1]
-    out = device.empty((3, here[1].height, here[1].width)), here[1]
-    launch(
-        device, "lift_recover", here[1], isa=isa, light=(here[0][:3], here[1]), around=around, near_=near, far_=far,
-        out=out, level=level, most=stops,
+        far = _joined(device, far, _part(clips[size - 1], 3, 4), 0.0, 1.0, isa)
+    here = around = clips[base - 1]
+    if light is not None:
+        lights = _pyramid(device, light, large, isa)
+        around = _part(lights[-1], 3, 7)
+        for size in range(large - 1, base - 1, -1):
+            around = _joined(device, around, _part(lights[size - 1], 3, 7), 1.0, SPREAD, isa)
+        here = lights[base - 1]
+    region = here[1]
+    out = device.empty((4, region.height, region.width)), region
+    _launch(
+        device, "lift_recover", region, isa=isa, light=_part(here, 0, 3), around=around, near_=near, far_=far, out=out,
+        level=level, most=stops, led=light is not None,
     )  # fmt: skip
-    return out if base == 1 else _joined(device, out, (clips[0][0][:3], clips[0][1]), 0.0, 1.0, isa)
+    return out if base == 1 else _joined(device, out, clips[0], 0.0, 1.0, isa)
+
+
+def _part(plane: Plane, first: int, end: int) -> Plane:
+    return plane[0][first:end], plane[1]
 
 
 def _pyramid(
@@ -131,7 +148,7 @@ def _pyramid(
         region = _half(sizes[-1][1])
         count = first[0].shape[0]
         made = device.empty((count, region.height, region.width)), region
-        launch(device, "lift_shrink", region, isa=isa, image=sizes[-1], out=made, straight=straight, planes=count)
+        _launch(device, "lift_shrink", region, isa=isa, image=sizes[-1], out=made, straight=straight, planes=count)
         sizes.append(made)
     return sizes
 
@@ -147,11 +164,16 @@ def _joined(
     rounded: bool = False,
 ) -> Plane:
     made = device.empty(fine[0].shape), fine[1]
-    launch(
+    _launch(
         device, "lift_expand", fine[1], isa=isa, half=half, fine=fine, out=made, own=own, up=up, rounded=rounded,
         planes=fine[0].shape[0],
     )  # fmt: skip
     return made
+
+
+def _launch(device: Device, name: str, region: Region, **arguments: Any) -> None:
+    few = device.kind == "cpu" and region.area < FEW
+    launch_kernel(Device("cpu", 1) if few else device, name, region, **arguments)
 
 
 def table(source: Source) -> tuple[Any, tuple[float, float]]:

@@ -94,6 +94,7 @@ def lift_of(
         level,
         params.recover if expands else 0.0,
         known.deband,
+        params.recover_colour,
     )
 
 

@@ -56,11 +56,16 @@ class HDRLiftParams(Params):
     )
     recover: float = param(
         2.0,
-        "The most light that what clips is given before it is lifted. Small highlights get it as a dome, large blown "
-        "areas none; a channel that clips alone is led by the others and the colour around. 0: none.",
+        "The most light that is given, before it is lifted, to what clips in all channels: to small highlights as a "
+        "dome that begins at nothing at the rim, to large blown areas none. 0: none.",
         unit="stops",
         ge=0,
         le=4,
+    )
+    recover_colour: bool = param(
+        False,
+        "Give light to channels that clip alone, too, led by the others and by the colour around. It turns hues, "
+        "towards what they were before the clipping; without it every hue is the source's.",
     )
     deband: Literal["auto", "off", "8", "10"] = param(
         "auto",

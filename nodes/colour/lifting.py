@@ -158,6 +158,8 @@ class Lift:
         The most light that what clips is given; 0: none.
     deband:
         Codes are smoothed within their rounding; on the way back, rounded.
+    led:
+        Channels that clip alone are given light too.
     to_lms:
         3 × 3, working space to cone responses (BT.2100), white 1, 1, 1.
     """
@@ -171,6 +173,7 @@ class Lift:
     level: float = 1.0
     stops: float = 0.0
     deband: bool = False
+    led: bool = False
 
     @property
     def gain(self) -> float:
@@ -225,7 +228,16 @@ def lift_planes(
     smooth = recover = None
     if not lift.back and (lift.deband or lift.stops):
         smooth, recover = fields(
-            device, source, pixels, planes, width=width, level=lift.level, deband=lift.deband, stops=lift.stops, isa=isa
+            device,
+            source,
+            pixels,
+            planes,
+            width=width,
+            level=lift.level,
+            deband=lift.deband,
+            stops=lift.stops,
+            led=lift.led,
+            isa=isa,
         )
     given, made = (OUT_WHITE, lift.diffuse_white) if lift.back else (lift.diffuse_white, OUT_WHITE)
     one = np.zeros((3, 3))
@@ -240,6 +252,6 @@ def lift_planes(
         **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
         table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),
         level=lift.level, deband=lift.deband if lift.back else smooth is not None,
-        clip=lift.stops > 0 if lift.back else recover is not None, plane=np.resize(np.asarray(planes, np.int32), 3),
-        planes=len(planes),
+        clip=lift.stops > 0 if lift.back else recover is not None, led=lift.led,
+        plane=np.resize(np.asarray(planes, np.int32), 3), planes=len(planes),
     )  # fmt: skip

@@ -255,6 +255,21 @@ SL_FN F gather(const In& in, int c, I x, I y) {
 #endif
 }
 
+#if SL_LANES > 1
+// p[i], each lane's.
+SL_FN F at_each(const float* p, I i) {
+#if defined(__AVX512F__) && SL_LANES == 16
+    return _mm512_i32gather_ps((__m512i)i, p, 4);
+#elif defined(__AVX2__) && SL_LANES == 8
+    return _mm256_i32gather_ps(p, (__m256i)i, 4);
+#else
+    F v;
+    for (int j = 0; j < LANES; ++j) v[j] = p[i[j]];
+    return v;
+#endif
+}
+#endif
+
 // Linear interpolation in a table; beyond its ends the end value.
 SL_FN F lookup(const Table& t, int c, F v) {
     const F at = clamp((v - t.low) * t.scale, splat(0.0f), splat(float(t.n - 1)));
@@ -264,11 +279,7 @@ SL_FN F lookup(const Table& t, int c, F v) {
 #if SL_LANES == 1
     return mad(f, p[i + 1] - p[i], p[i]);
 #else
-    F a, b;
-    for (int j = 0; j < LANES; ++j) {
-        a[j] = p[i[j]];
-        b[j] = p[i[j] + 1];
-    }
+    const F a = at_each(p, i), b = at_each(p + 1, i);
     return mad(f, b - a, a);
 #endif
 }

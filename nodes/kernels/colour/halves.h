@@ -79,12 +79,18 @@ SL_FN F doubled(const In& half, int c, int x, int y) {
     const F s = mad(run(half, c, side, Y), 0.75f, run(half, c, side, far) * 0.25f);
     return mad(m, 0.75f, s * 0.25f);
 #else
-    const F q = splat(0.75f);
-    const F m = mad(run(half, c, X, Y), q, run(half, c, X, far) * 0.25f);
-    const F l = mad(run(half, c, X - 1, Y), q, run(half, c, X - 1, far) * 0.25f);
-    const F r = mad(run(half, c, X + 1, Y), q, run(half, c, X + 1, far) * 0.25f);
-    F first, second;
-    join_pairs(mad(m, q, l * 0.25f), mad(m, q, r * 0.25f), first, second);
+    F near[3], other[3];
+    if (X > 0 && X + 1 + LANES <= half.w && far >= 0 && far < half.h) {
+        const float *row = half.p + c * half.plane + Y * half.row + X, *next = row + (far - Y) * half.row;
+        for (int i = 0; i < 3; ++i) near[i] = load_lanes(row + i - 1), other[i] = load_lanes(next + i - 1);
+    } else {
+#pragma GCC unroll 1
+        for (int i = 0; i < 3; ++i) near[i] = run(half, c, X + i - 1, Y), other[i] = run(half, c, X + i - 1, far);
+    }
+    F column[3], first, second;
+    for (int i = 0; i < 3; ++i) column[i] = mad(near[i], splat(0.75f), other[i] * 0.25f);
+    const F middle = column[1];
+    join_pairs(mad(middle, splat(0.75f), column[0] * 0.25f), mad(middle, splat(0.75f), column[2] * 0.25f), first, second);
     return first;
 #endif
 }

@@ -24,11 +24,11 @@ struct hdr_lift_args {
     float saturation;  // base-2 logarithm of the factor at the clip level
     sl::In smooth;   // half size: codes of three channels
     sl::In busy;     // half size: how busy they are
-    sl::In recover;  // half size: stops for three channels
+    sl::In recover;  // half size: stops for three channels one by one, if led; for all that clip at once
     sl::Table table;
     float to_source[9], from_source[9];
     float level;  // where the source's channels clip
-    int deband, clip, back;
+    int deband, clip, led, back;
     int plane[3];
     int planes;  // 1: a picture of luminance
 };
@@ -51,12 +51,19 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
             }
     }
     if (k.clip) {
-        const F most = max(max(source[0], source[1]), source[2]);
-        if (any(most > 0.99f * k.level))
+        F own[3], all = splat(1.0f);
+        for (int c = 0; c < 3; ++c) {
+            own[c] = clipped(source[c], k.level);
+            all = min(all, own[c]);
+        }
+        const M some = k.led ? max(max(own[0], own[1]), own[2]) > 0.0f : all > 0.0f;
+        if (any(some)) {
+            const F dome = doubled(k.recover, 3, at.x, at.y) * all;
             for (int c = 0; c < k.planes; ++c) {
-                const F stops = doubled(k.recover, c, at.x, at.y) * clipped(source[c], k.level);
+                const F stops = k.led ? mad(doubled(k.recover, c, at.x, at.y), own[c], dome) : dome;
                 added[c] = select(stops > 0.0f, mad(source[c], exp2(stops) - 1.0f, added[c]), added[c]);
             }
+        }
     }
     return any((added[0] != 0.0f) | (added[1] != 0.0f) | (added[2] != 0.0f));
 }

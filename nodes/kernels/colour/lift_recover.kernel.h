@@ -1,7 +1,7 @@
-// How much light clipped channels are given, in stops.
-// Where other channels do not clip: the light that the colour around, scaled to them, would have. Where all do: a dome,
-// the higher the smaller the highlight; none on large areas, which were white rather than lamps. Both begin at nothing
-// at the rim.
+// How much light what clips is given, in stops.
+// Where all channels clip: a dome that begins at nothing at the rim, the higher the smaller the highlight; none on large
+// areas, which were white rather than lamps. Where some do, and it is asked for: the light that the colour around, scaled
+// to the channels that do not clip, would have there.
 #include "driver.h"
 #include "lift_source.h"
 
@@ -10,14 +10,18 @@ struct lift_recover_args {
     sl::In light;        // three channels
     sl::In around;       // weighted light of three channels; weight
     sl::In near_, far_;  // how much clips, three channels and all at once: within a highlight's size; all at once: a large area's
-    sl::Out out;         // stops for three channels
+    sl::Out out;         // stops for three channels one by one; for all that clip at once
     float level, most;
+    int led;
 };
 
 template <bool EDGE>
 SL_FN void lift_recover(const lift_recover_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     const F one = splat(1.0f);
+    const F dome = smooth_step(at.load(k.near_, 3), 0.4f, 1.0f) * (one - smooth_step(at.load(k.far_, 0), 0.04f, 0.3f));
+    at.store(k.out, 3, dome * k.most);
+    if (!k.led) return;
     const F weight = max(at.load(k.around, 3), splat(1e-20f));
     F hold[3], open[3], have = splat(0.0f), would = splat(0.0f), free = splat(0.0f);
     for (int c = 0; c < 3; ++c) {
@@ -29,11 +33,9 @@ SL_FN void lift_recover(const lift_recover_args& k, const sl::At<EDGE>& at) {
     }
     const F scale = have / max(would, splat(1e-3f)) * (1 / k.level);
     const F sure = clamp(free, splat(0.0f), one);
-    const F dome = smooth_step(at.load(k.near_, 3), 0.4f, 1.0f) * (one - smooth_step(at.load(k.far_, 0), 0.04f, 0.3f)) * k.most;
     for (int c = 0; c < 3; ++c) {
         const F told = clamp(log2(clamp(hold[c] * scale, splat(1e-3f), splat(1e3f))), splat(0.0f), splat(k.most));
-        const F rim = smooth_step(one - open[c], 0.5f, 1.0f);
-        at.store(k.out, c, min(mad(told * sure, rim, dome), splat(k.most)));
+        at.store(k.out, c, told * sure * smooth_step(one - open[c], 0.5f, 1.0f));
     }
 }
 SL_PIXEL_KERNEL(lift_recover)
