@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from safelight.graph.device import Device
-from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
@@ -20,33 +18,21 @@ from safelight.graph.provenance import MOVED, SYNTHESISED, codes
 from safelight.graph.region import Region
 from safelight.nodes.io.files.formats import origin_types
 from safelight.nodes.resolution.enlarging import TOE, enlarged, missing, reach, scaled
+from safelight.nodes.resolution.learned import models
+from safelight.nodes.resolution.learned.enlarge import TWICE, enlarge, halo, tileable
+from safelight.nodes.resolution.learned.models import Net
 from safelight.nodes.resolution.resampling import resampled, seen
 
-NETS = "safelight.nodes.resolution.learned.enlarge"
 MOST = 8
 BEYOND = 0.125
 """Stops that detail may go beyond fidelity and still count as what the picture says."""
 
+_WHOLE = 1 << 24  # pixels around: a net that looks everywhere is given the whole frame
 _DATA = ("Z", "ZBack", "id", "depth")
 
 
-def _nets_installed() -> bool:
-    try:
-        return importlib.util.find_spec(NETS) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-if TYPE_CHECKING or _nets_installed():
-    Mode = Literal["fidelity", "detail"]
-    _MODES = (
-        "fidelity: edges are followed, nothing is added, the mean light of the new pixels is that of the old one. "
-        "detail: a trained net adds what usually stands in such a place; marked in the record, refused in forensic "
-        "graphs."
-    )
-else:
-    Mode = Literal["fidelity"]
-    _MODES = "fidelity: edges are followed, nothing is added, the mean light of the new pixels is that of the old one."
+Chosen = str | Net
+"""A shipped net's name, or a net that was read from a file."""
 
 
 class UpscaleParams(Params):
@@ -59,7 +45,23 @@ class UpscaleParams(Params):
         ge=1,
         le=MOST,
     )
-    mode: Mode = param("fidelity", _MODES)
+    mode: Literal["fidelity", "detail"] = param(
+        "fidelity",
+        "fidelity: edges are followed, nothing is added, the mean light of the new pixels is that of the old one. "
+        "detail: a trained net adds what usually stands in such a place; marked in the record, refused in forensic "
+        "graphs.",
+    )
+    model: Literal["main", "fast"] = param("main", "Net for detail: the better one, or the quicker one.")
+    weights: Path | None = param(
+        None,
+        "Your own weights for detail, in place of `model`: a .safetensors file, as safelight train writes it or of any "
+        "architecture that spandrel knows, made for this scale (or for the next of 2, 4).",
+        kind="path",
+    )
+    pickled: bool = param(False, "Take weights from .pth files too. Such files can hold programs: of weights, only.")
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = param(
+        "auto", "Of the net alone. int8 is for preview: it bands. auto is float32, on a GPU bfloat16."
+    )
 
 
 class Upscale(Node):
@@ -102,13 +104,21 @@ class Upscale(Node):
         )
 
     def check(self, params: UpscaleParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
-        """Refuse detail where its nets cannot run."""
-        if params.mode == "detail" and not _nets().available():
-            raise GraphError(
-                "mode detail needs PyTorch",
-                remedy="pip install 'safelight[learned]', or say mode = \"fidelity\".",
-            )
-        return ()
+        """Refuse detail where its nets cannot run, and weights that do not fit."""
+        if params.mode == "fidelity":
+            return ()
+        if params.weights is None:
+            for scale in _scales(params):
+                models.find(params.model, scale)
+        else:
+            _net(params, len(colour_planes(inputs["input"].channels)))
+        return ("precision int8 is for preview: it bands",) if params.precision == "int8" else ()
+
+    def fingerprint(self, params: UpscaleParams, frame: int | None, settings: Settings) -> str:
+        """Return the hash of the weights."""
+        if frame is not None or params.mode == "fidelity":
+            return ""
+        return " ".join(models.fingerprint(params.weights or params.model, scale) for scale in _scales(params))
 
     def invents(self, params: UpscaleParams) -> str:
         """Detail is invented; fidelity is not."""
@@ -184,7 +194,10 @@ def _fine(params: UpscaleParams, region: Region) -> Region:
 
 def _seen(params: UpscaleParams, region: Region) -> Region:
     fine, n = _fine(params, region), _doublings(params.scale)
-    around = max(reach(n), _nets().halo("default") if params.mode == "detail" else 0)
+    around = reach(n)
+    if params.mode == "detail":
+        net = _net(params)
+        around = max(around, halo(net, 2**n)) if isinstance(net, str) or tileable(net) else _WHOLE
     return Region(fine.x0 >> n, fine.y0 >> n, -(-fine.x1 >> n), -(-fine.y1 >> n)).grow(around)
 
 
@@ -227,7 +240,7 @@ def _detailed(
     params: UpscaleParams, planes: Any, source: Region, region: Region, device: Device, coverage: bool
 ) -> Any:
     whole = 2 ** _doublings(params.scale)
-    fine = _nets().enlarge(planes, whole, model="default", precision="auto", device=device, memory=0)
+    fine = enlarge(planes, whole, model=_net(params, len(planes)), precision=params.precision, device=device)
     return _placed(params, fine, planes, source, region, device)
 
 
@@ -259,5 +272,13 @@ def _stops(light: Any, xp: Any) -> Any:
     return xp.sign(light) * xp.log2(1 + xp.abs(light) / TOE)
 
 
-def _nets() -> Any:
-    return importlib.import_module(NETS)
+def _scales(params: UpscaleParams) -> tuple[int, ...]:
+    """Return the scales of the nets that a picture goes through."""
+    whole = 2 ** _doublings(params.scale)
+    return (4, 2) if whole == TWICE and params.weights is None else (whole,)
+
+
+def _net(params: UpscaleParams, channels: int = 3) -> Chosen:
+    if params.weights is None:
+        return params.model
+    return models.find(params.weights, 2 ** _doublings(params.scale), channels=channels, pickled=params.pickled)

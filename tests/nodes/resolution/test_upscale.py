@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from safelight.graph import provenance
 from safelight.graph.device import Device
 from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request
-from safelight.graph.provenance import CHANNEL, GRAINED, MOVED, with_codes
+from safelight.graph.provenance import CHANNEL, GRAINED, MOVED, SYNTHESISED, with_codes
 from safelight.graph.region import Region
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.resolution.enlarging import TOE
-from safelight.nodes.resolution.upscale import Upscale, UpscaleParams
+from safelight.nodes.resolution.upscale import BEYOND, Upscale, UpscaleParams
 
 WINDOW = Region(-7, 3, 40, 32)
 NODE = Upscale()
@@ -41,8 +43,8 @@ def clip_of(image: Image, **facts: object) -> Clip:
     return replace(Clip(1, 1, image.region, image.region, channels=image.channels), **facts)  # type: ignore[arg-type]
 
 
-def made(image: Image, scale: float = 2, region: Region | None = None, threads: int = 2) -> Image:
-    params = UpscaleParams(scale=scale)
+def made(image: Image, scale: float = 2, region: Region | None = None, threads: int = 2, **others: Any) -> Image:
+    params = UpscaleParams(scale=scale, **others)
     whole = NODE.extent(params, {"input": clip_of(image)}).extent
     request = Request(1, region or whole)
     [need] = NODE.needs(params, request)["input"]
@@ -269,3 +271,49 @@ def test_scales_beyond_the_range_are_refused(tmp_path: Path) -> None:
         with pytest.raises(GraphError, match="scale"):
             Graph.from_document(Document.parse(DOCUMENT + f"scale = {scale}\n", tmp_path))
     assert NODE.identity(UpscaleParams(scale=1), Request(1, WINDOW)) == "input"
+
+
+# --- detail ----------------------------------------------------------------------------------------------------------
+
+
+def test_detail_is_refused_where_nothing_may_be_invented(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(GraphError, match="learned"):
+        Graph.from_document(Document.parse(DOCUMENT + 'mode = "detail"\n', tmp_path)).check()
+
+
+def test_detail_says_early_which_weights_it_lacks(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    free = DOCUMENT.replace("forensic = true", "")
+    with pytest.raises(GraphError, match="no such weights") as raised:
+        Graph.from_document(Document.parse(free + 'mode = "detail"\nweights = "mine.safetensors"\n', tmp_path)).check()
+    assert raised.value.file == tmp_path / "mine.safetensors"
+
+
+@pytest.mark.parametrize("scale", [2, 4, 3])
+def test_detail_is_one_picture_whatever_the_tile_and_keeps_coverage(scale: float) -> None:
+    pytest.importorskip("torch")
+    image = scene(channels=("R", "G", "B", "A"))
+    plain, whole = made(image, scale), made(image, scale, mode="detail", model="fast")
+    assert plain.region == whole.region and not np.array_equal(plain.data[:3], whole.data[:3])
+    np.testing.assert_array_equal(plain.data[3], whole.data[3])
+    part = Region(whole.region.x0 + 9, whole.region.y0 + 5, whole.region.x0 + 26, whole.region.y0 + 31)
+    small = made(image, scale, part, mode="detail", model="fast")
+    np.testing.assert_array_equal(small.data, whole.crop(part).data)
+
+
+def test_detail_is_marked_where_it_goes_beyond_the_pixels() -> None:
+    pytest.importorskip("torch")
+    image, params = scene(), UpscaleParams(scale=2, mode="detail", model="fast")
+    out = made(image, 2, mode="detail", model="fast")
+    record = with_codes(image, np.zeros((WINDOW.height, WINDOW.width), np.uint32))
+    request = Request(1, out.region)
+    found = NODE.record(params, request, Inputs(request, {"input": {1: record}}, {}), {"image": out}, Device("cpu", 1))
+    marked = found & provenance.ORIGIN == SYNTHESISED
+    assert marked.any() and not marked.all()
+    apart = np.abs(_stops(out.data) - _stops(made(image, 2).data)).max(axis=0)
+    np.testing.assert_array_equal(marked, apart > BEYOND)
+
+
+def _stops(light: np.ndarray) -> np.ndarray:
+    return np.sign(light) * np.log2(1 + np.abs(light) / TOE)
