@@ -23,6 +23,7 @@ from safelight.nodes.resolution.enlarging import TOE, enlarged, missing, reach, 
 from safelight.nodes.resolution.resampling import resampled, seen
 
 NETS = "safelight.nodes.resolution.learned.enlarge"
+NET = "main"
 MOST = 8
 BEYOND = 0.125
 """Stops that detail may go beyond fidelity and still count as what the picture says."""
@@ -184,7 +185,7 @@ def _fine(params: UpscaleParams, region: Region) -> Region:
 
 def _seen(params: UpscaleParams, region: Region) -> Region:
     fine, n = _fine(params, region), _doublings(params.scale)
-    around = max(reach(n), _nets().halo("default") if params.mode == "detail" else 0)
+    around = max(reach(n), _nets().halo(NET, 2**n) if params.mode == "detail" else 0)
     return Region(fine.x0 >> n, fine.y0 >> n, -(-fine.x1 >> n), -(-fine.y1 >> n)).grow(around)
 
 
@@ -227,7 +228,7 @@ def _detailed(
     params: UpscaleParams, planes: Any, source: Region, region: Region, device: Device, coverage: bool
 ) -> Any:
     whole = 2 ** _doublings(params.scale)
-    fine = _nets().enlarge(planes, whole, model="default", precision="auto", device=device, memory=0)
+    fine = _nets().enlarge(planes, whole, model=NET, device=device)
     return _placed(params, fine, planes, source, region, device)
 
 
