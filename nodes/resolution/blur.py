@@ -26,7 +26,8 @@ LONGEST = 64.0
 
 def frequencies(shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """Return the frequencies of `rfft2` along y and x, cycles a pixel."""
-    return np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
+    y, x = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
+    return np.asarray(y, np.float64)[:, None], np.asarray(x, np.float64)[None]
 
 
 def gaussian(shape: tuple[int, int], sigma: float) -> Floats:

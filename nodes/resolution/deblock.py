@@ -36,7 +36,7 @@ LIMIT = 1.5
 """Steps at an edge that are blocks, over a fifth of the quantiser's step."""
 SHARES: Mapping[str, Mapping[str, Any]] = {"709": {"red": 0.2126, "blue": 0.0722}, "601": {"red": 0.299, "blue": 0.114}}
 """Of luma."""
-EVEN = 0.09
+EVEN = 0.05
 """What is left of the excess at the edges, at most, where evening can reach it."""
 FILTERS = Path(__file__).with_name("deblock_filters.npy")
 
