@@ -62,14 +62,14 @@ def fields(
     region = image[1]
     small = _half(region)
     codes = device.empty((4 if deband else 1, small.height, small.width)), small
-    clip = device.empty((4 if stops else 1, small.height, small.width)), small
+    clip = device.empty((5 if stops else 1, small.height, small.width)), small
     three, to_source = _three(planes), _matrix(source, planes)
     _launch(
         device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
         to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, plane=three, planes=len(planes),
     )  # fmt: skip
     smooth = _smooth(device, codes, isa) if deband else None
-    if not stops or not float(clip[0].max()) > 0:
+    if not stops or not float(clip[0][:4].max()) > 0:
         return smooth, None
     light = None
     if led:
@@ -116,9 +116,9 @@ def _recovered(
     for size in range(large - 3, base - 1, -1):
         near = _joined(device, near, clips[size - 1], 1 / 3 if size >= large - 4 else 0.0, weight, isa)
         weight = 1.0
-    far = _part(clips[-1], 3, 4)
+    far = _part(clips[-1], 3, 5)
     for size in range(large - 1, base - 1, -1):
-        far = _joined(device, far, _part(clips[size - 1], 3, 4), 0.0, 1.0, isa)
+        far = _joined(device, far, _part(clips[size - 1], 3, 5), 0.0, 1.0, isa)
     here = around = clips[base - 1]
     if light is not None:
         lights = _pyramid(device, light, large, isa)
@@ -132,7 +132,7 @@ def _recovered(
         device, "lift_recover", region, isa=isa, light=_part(here, 0, 3), around=around, near_=near, far_=far, out=out,
         level=level, most=stops, led=light is not None,
     )  # fmt: skip
-    return out if base == 1 else _joined(device, out, clips[0], 0.0, 1.0, isa)
+    return out if base == 1 else _joined(device, out, _part(clips[0], 0, 4), 0.0, 1.0, isa)
 
 
 def _part(plane: Plane, first: int, end: int) -> Plane:

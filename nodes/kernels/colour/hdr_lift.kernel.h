@@ -47,7 +47,7 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
                 const F code = code_of(k.table, source[c]);
                 const F nearest = floor(code + 0.5f);
                 const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.995f;
-                added[c] = select(on_code(source[c], code), off * calm * step_of(k.table, source[c]), splat(0.0f));
+                added[c] = select(on_code(source[c], code), shifted(k.table, source[c], off * calm), splat(0.0f));
             }
     }
     if (k.clip) {
@@ -78,7 +78,7 @@ SL_FN bool lift_undone(const hdr_lift_args& k, const sl::F rgb[3], sl::F added[3
         added[c] = v - source[c];
         if (k.deband) {
             const F code = code_of(k.table, v);
-            const F off = (floor(code + 0.5f) - code) * step_of(k.table, v);
+            const F off = shifted(k.table, v, floor(code + 0.5f) - code);
             added[c] = select((v > -1e-3f) & (v < 1.002f), added[c] + off, added[c]);
         }
     }

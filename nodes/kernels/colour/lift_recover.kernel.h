@@ -1,6 +1,7 @@
 // How much light what clips is given, in stops.
-// Where all channels clip: a dome that begins at nothing at the rim, the higher the smaller the highlight; none on large
-// areas, which were white rather than lamps. Where some do, and it is asked for: the light that the colour around, scaled
+// Where all channels clip: a dome that begins at nothing at the rim, the higher the smaller and the more sudden the
+// highlight. None on large areas, which were white rather than lamps, and none where the surroundings are nearly as
+// bright, as light that rises slowly does not rise far. Where some do, and it is asked for: the light that the colour around, scaled
 // to the channels that do not clip, would have there.
 #include "driver.h"
 #include "lift_source.h"
@@ -9,7 +10,7 @@ struct lift_recover_args {
     sl::Grid grid;
     sl::In light;        // three channels
     sl::In around;       // weighted light of three channels; weight
-    sl::In near_, far_;  // how much clips, three channels and all at once: within a highlight's size; all at once: a large area's
+    sl::In near_, far_;  // how much clips, three channels and all at once: within a highlight's size; all at once, and light: a large area's
     sl::Out out;         // stops for three channels one by one; for all that clip at once
     float level, most;
     int led;
@@ -19,8 +20,12 @@ template <bool EDGE>
 SL_FN void lift_recover(const lift_recover_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     const F one = splat(1.0f);
-    const F dome = smooth_step(at.load(k.near_, 3), 0.4f, 1.0f) * (one - smooth_step(at.load(k.far_, 0), 0.04f, 0.3f));
-    at.store(k.out, 3, dome * k.most);
+    const F large = at.load(k.far_, 0);
+    const F dome = smooth_step(at.load(k.near_, 3), 0.5f, 1.0f) * (one - smooth_step(large, 0.04f, 0.3f));
+    // Light of what does not clip, in stops below the level.
+    const F rest = (at.load(k.far_, 1) - large) / max(one - large, splat(0.1f));
+    const F below = log2(clamp(rest, splat(0.01f), one)) * -1.0f - 0.75f;
+    at.store(k.out, 3, dome * clamp(below, splat(0.0f), splat(k.most)));
     if (!k.led) return;
     const F weight = max(at.load(k.around, 3), splat(1e-20f));
     F hold[3], open[3], have = splat(0.0f), would = splat(0.0f), free = splat(0.0f);

@@ -8,7 +8,7 @@ struct lift_reduce_args {
     sl::Grid grid;
     sl::In image;
     sl::Out codes;  // codes of three channels; mean difference of neighbours, in codes, at most 2
-    sl::Out clip;   // three channels; all at once
+    sl::Out clip;   // three channels; all at once; mean light, the clip level = 1
     sl::Table table;
     float to_source[9];
     float level;
@@ -45,7 +45,7 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
         at.store(k.codes, 3, busy * (1.0f / channels));
     }
     if (k.want_clip) {
-        F share[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
+        F share[5] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
         for (int i = 0; i < 4; ++i) {
             F all = splat(1.0f);
             for (int c = 0; c < 3; ++c) {
@@ -54,8 +54,10 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
                 all = min(all, one);
             }
             share[3] = share[3] + all * 0.25f;
+            const F mean = ((light[0][i] + light[1][i]) + light[2][i]) * (1 / (3 * k.level));
+            share[4] = mad(clamp(mean, splat(0.0f), splat(1.0f)), splat(0.25f), share[4]);
         }
-        for (int c = 0; c < 4; ++c) at.store(k.clip, c, share[c]);
+        for (int c = 0; c < 5; ++c) at.store(k.clip, c, share[c]);
     }
 }
 SL_PIXEL_KERNEL(lift_reduce)

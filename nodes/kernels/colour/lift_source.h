@@ -8,6 +8,12 @@ namespace sl {
 SL_FN F code_of(const Table& codes, F light) { return lookup(codes, 0, sqrt(clamp(light, splat(0.0f), splat(1.0f)))); }
 SL_FN F step_of(const Table& codes, F light) { return lookup(codes, 1, sqrt(clamp(light, splat(0.0f), splat(1.0f)))); }
 
+// Light that a shift by part of a code makes of light: by the step halfway, as light bends between codes.
+SL_FN F shifted(const Table& codes, F light, F shift) {
+    const F halfway = mad(step_of(codes, light) * 0.5f, shift, light);
+    return step_of(codes, halfway) * shift;
+}
+
 // Whether light is that of a code: what was filtered, or painted over, is not, and has no steps to be smoothed.
 SL_FN M on_code(F light, F code) {
     return (abs(code - floor(code + 0.5f)) < 0.03f) & (light > -1e-3f) & (light < 1.002f);
