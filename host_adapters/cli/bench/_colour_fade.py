@@ -258,7 +258,7 @@ def rows(quick: bool) -> list[Row]:
             rng = np.random.default_rng([number, index])
             light = 10.0 ** -fade(rng, index % 4)(density(truth))
             _one(got, ours, light, truth, index)
-        for medium in ("separations", "negative"):
+        for medium in ("separations", "negative") if number % 2 == 0 else ():
             _other(got, ours, medium, truth, number)
     return _told(got, shown, left, ours.spent, time.process_time() - start)
 
@@ -276,7 +276,7 @@ def _one(got: dict[str, list[float]], ours: Ours, light: Floats, truth: Floats, 
     got["ours"].append(difference(made_by_us, truth))
     got["confidence"].append(found["confidence"])
     got["missed"].append(float(bool(found["left_alone"])))
-    if index < 2:
+    if index == 0:
         got["ours of these"].append(got["ours"][-1])
         got["curves of these"].append(got["oracle curves"][-1])
         y, x = _greyest(truth)
@@ -357,13 +357,13 @@ def _told(
     for name, note in (
         ("grey patch", "the greyest 6 x 6 pixels"),
         ("patches", "four of known colour"),
-        ("other picture", "a reference that does not lie on the picture: mirrored"),
+        ("other picture", "the original mirrored: the same colours in other places, a best case"),
         ("reference", "the original, pixel on pixel"),
     ):
         both = f"auto of the same fades {mean['ours of these']:.2f}, oracle curves {mean['curves of these']:.2f}"
         found.append(Row(f"fade: FadeRepair, {name}", mean[name], "ΔE2000", note=f"{note}; {both}"))
     for medium in ("separations", "negative"):
-        peers = f"nothing {mean[f'{medium}: nothing']:.2f}, best gains {mean[f'{medium}: gains']:.2f}"
+        peers = f"every second picture, one fade; nothing {mean[f'{medium}: nothing']:.2f}, best gains {mean[f'{medium}: gains']:.2f}"
         found.append(Row(f"fade: FadeRepair, {medium}", mean[f"{medium}: ours"], "ΔE2000", note=peers))
     count = len(got["ours"]) + len(shown)
     found.append(Row("fade: a frame", 1e3 * spent / max(1, count), "ms", note="analysis and repair, processor time"))
