@@ -363,7 +363,9 @@ def _told(
         both = f"auto of the same fades {mean['ours of these']:.2f}, oracle curves {mean['curves of these']:.2f}"
         found.append(Row(f"fade: FadeRepair, {name}", mean[name], "ΔE2000", note=f"{note}; {both}"))
     for medium in ("separations", "negative"):
-        peers = f"every second picture, one fade; nothing {mean[f'{medium}: nothing']:.2f}, best gains {mean[f'{medium}: gains']:.2f}"
+        peers = (
+            f"nothing {mean[f'{medium}: nothing']:.2f}, best gains {mean[f'{medium}: gains']:.2f}; every second picture"
+        )
         found.append(Row(f"fade: FadeRepair, {medium}", mean[f"{medium}: ours"], "ΔE2000", note=peers))
     count = len(got["ours"]) + len(shown)
     found.append(Row("fade: a frame", 1e3 * spent / max(1, count), "ms", note="analysis and repair, processor time"))
