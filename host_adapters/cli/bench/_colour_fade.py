@@ -1,10 +1,11 @@
 """Faded pictures brought back, beside white balance and curves.
 
-Real pictures (SAFELIGHT_TEST_DATA; else frames of the Plate) are faded in ways that the estimator of FadeRepair was not
-fitted on: density lost by a power law (kinds 0, 2, 3) or by a saturating curve with leaks of the other sign (1), where
-the fit has parabolas; dyes of Rec.2020 primaries, taken apart in Rec.709 (2); stain beyond the fit's (3). In each the
-share of one dye is drawn from 0.25 to 0.5 and of the others from 0.5 to 0.98 (the fit: 0.3 to 1). Mean CIEDE2000 to the
-original, in Rec.709 light as displayed, D65.
+Real pictures (SAFELIGHT_TEST_DATA; else frames of the Plate), none of which the estimator of FadeRepair has seen, are
+faded in ways that it was not fitted on: density lost by a power law (kinds 0, 2, 3) or by a saturating curve with leaks
+of the other sign (1), where the fit has parabolas, some with half a sine; dyes of Rec.2020 primaries, taken apart in
+Rec.709 (2), where the fit draws milder mixtures at random; stain beyond the fit's (3). In each the share of one dye is
+drawn from 0.25 to 0.5 and of the others from 0.5 to 0.98: these lie mostly within the fit's, 0.3 to 1. Mean CIEDE2000
+to the original, in Rec.709 light as displayed, D65.
 
 Peers of two sorts. Blind ones see what FadeRepair sees; of several, the one is counted that is best for each picture,
 which takes the original to know. Oracles are fitted to the original itself: no blind method can do what they do.
