@@ -52,7 +52,8 @@ def measured(known: Known, images: Pictures, seen: Records, config: ColourConfig
     """Return the analysis of a shot as plain data: `vector` for the render, the rest for people.
 
     `confidence` is from 0 to 1: the share of the colour difference made that is no doubt (change² over change² and
-    doubt²; from pictures alone, the doubt is the difference that the nets expect to be left), times how well frames agree; where nothing is done, how surely the shot has not faded.
+    doubt²; from pictures alone, the doubt is the difference that the nets expect to be left), times how well frames
+    agree; where nothing is done, how surely the shot has not faded.
     """
     medium = MEDIA[known.medium]
     shot: list[Seen] = []

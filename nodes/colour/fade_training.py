@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def drawn(rng: np.random.Generator, medium: str) -> tuple[Fading, Floats | None]
         light = np.tensordot(matrix, zero * 10.0 ** (d / decade), 1)
         return MEDIA[medium].density(np.maximum(light, zero * 10.0 ** (3.5 / decade) if decade < 0 else zero * 0.05))
 
-    return lambda d: mixed(fade.faded(mixed(d, mixing)), np.linalg.inv(mixing)), None
+    return lambda d: mixed(fade.faded(mixed(d, mixing)), np.asarray(np.linalg.inv(mixing), np.float64)), None
 
 
 def varied(picture: Floats, rng: np.random.Generator, medium: str, scene: bool) -> Floats:
@@ -120,6 +121,7 @@ class Samples:
 
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """Return all parts as one."""
         names = ("picture", "density", "here", "clean", "vector", "figures")
         return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
 
@@ -194,11 +196,11 @@ def difference(ours: Any, truth: Any, medium: str) -> Any:
         f = torch.where(xyz > 0.008856, xyz.clamp_min(1e-6) ** (1 / 3), 7.787 * xyz + 16 / 116)
         return 116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])
 
-    (l, a, b), (m, c, e) = seen(ours), seen(truth)
+    (light, a, b), (other_light, c, e) = seen(ours), seen(truth)
     grey, other = (a**2 + b**2 + 1e-4).sqrt(), (c**2 + e**2 + 1e-4).sqrt()
-    chroma, middle = (grey + other) / 2, ((l + m) / 2 - 50) ** 2
+    chroma, middle = (grey + other) / 2, ((light + other_light) / 2 - 50) ** 2
     hue = ((a - c) ** 2 + (b - e) ** 2 - (grey - other) ** 2).clamp_min(0)
-    total = ((l - m) / (1 + 0.015 * middle / (20 + middle).sqrt())) ** 2
+    total = ((light - other_light) / (1 + 0.015 * middle / (20 + middle).sqrt())) ** 2
     total = total + ((grey - other) / (1 + 0.045 * chroma)) ** 2 + hue / (1 + 0.015 * chroma) ** 2
     return (total + 1e-3).sqrt().mean(1)
 
@@ -220,7 +222,7 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
     sizes = (x.shape[1], WIDTH, WIDTH, COUNT + 2)
     weights = [
         (torch.randn(NETS, a, b) * (0.3 if b == sizes[-1] else 1.4) / a**0.5).requires_grad_()
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
     biases = [torch.zeros(NETS, 1, b).requires_grad_() for b in sizes[1:]]
     steps = max(1, len(x) // BATCH)
@@ -240,7 +242,7 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
         return torch.maximum(torch.minimum(moved, high), low)
 
     for epoch in range(epochs):
-        for which in torch.randperm(len(x))[: steps * BATCH].split(BATCH):
+        for which in torch.randperm(len(x))[: steps * BATCH].reshape(-1, BATCH):
             y = answers(x[which] + 0.1 * torch.randn(len(which), x.shape[1]), 0.1)
             v = found(y, which)
             many = (NETS, 1, 1, 1)
@@ -328,19 +330,20 @@ def read_pictures(folder: Path, side: int = 240) -> list[tuple[Floats, bool]]:
         if path.suffix in (".webp", ".png", ".jpg"):
             code = np.asarray(Image.open(path).convert("RGB"), np.float64).transpose(2, 0, 1) / 255
             light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
-            made.append((reduced(light, side).astype(np.float32), False))
+            made.append((reduced(light, side), False))
         elif path.suffix == ".exr":
             import OpenImageIO
 
             pixels = np.asarray(OpenImageIO.ImageBuf(str(path)).get_pixels(OpenImageIO.FLOAT))[..., :3]
             light = np.clip(np.nan_to_num(pixels.transpose(2, 0, 1), posinf=500.0), 0, 500).astype(np.float64)
-            made.append((reduced(light, side).astype(np.float32), True))
+            made.append((reduced(light, side), True))
     return made
 
 
 def main() -> None:
     """Fit media and write their numbers."""
     import torch
+    from scipy.stats import spearmanr
 
     torch.set_num_threads(1)
     pictures = read_pictures(Path(sys.argv[1]))
@@ -348,7 +351,7 @@ def main() -> None:
         known, table = estimator(pictures, medium)
         save(known, NUMBERS / f"{medium}.npz")
         faded, logit, foretold, left = table.T
-        agree = np.corrcoef(*(np.argsort(np.argsort(one[faded > 0])) for one in (foretold, left)))[0, 1]
+        agree = spearmanr(foretold[faded > 0], left[faded > 0]).statistic
         print(f"{medium}: foretold and true difference agree by {agree:.2f} (Spearman, unseen)")
         for level in (0.3, 0.5, 0.7, 0.9):
             touched = 1 / (1 + np.exp(-logit)) > level

@@ -256,7 +256,7 @@ def rows(quick: bool) -> list[Row]:
         if not found["left_alone"]:
             left.append(name)
         for index in range(2 if quick else FADES):
-            rng = np.random.default_rng([number, index])
+            rng = np.random.default_rng([2026, number, index])
             light = 10.0 ** -fade(rng, index % 4)(density(truth))
             _one(got, ours, light, truth, index)
         for medium in ("separations", "negative") if number % 2 == 0 else ():
@@ -290,7 +290,7 @@ def _one(got: dict[str, list[float]], ours: Ours, light: Floats, truth: Floats, 
 
 
 def _other(got: dict[str, list[float]], ours: Ours, medium: str, truth: Floats, number: int) -> None:
-    rng = np.random.default_rng([number, 77])
+    rng = np.random.default_rng([2026, number, 77])
     if medium == "separations":
         light = 10.0 ** -fade(rng, 0, medium)(density(truth))
         given = light
