@@ -27,7 +27,7 @@ from safelight.nodes.colour.fade_estimate import COUNT, HIGHEST, LOWEST, NUMBERS
 from safelight.nodes.colour.fade_statistics import LEVELS, Floats, reduced, statistics
 from safelight.nodes.colour.fading import BENDS, DENSEST, EASE, MEDIA, Fade
 
-SAMPLES = 5000
+SAMPLES = {"print": 5000, "negative": 2000, "separations": 2000}
 NETS, WIDTH, STAGES = 4, 56, 2
 EPOCHS, BATCH = 24, 160
 UNFADED = 0.25
@@ -279,7 +279,7 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
     return stage, v.numpy().astype(np.float64), y[:, COUNT:].numpy(), left
 
 
-def estimator(pictures: Sequence[tuple[Floats, bool]], medium: str, count: int = SAMPLES, epochs: int = EPOCHS) -> Any:
+def estimator(pictures: Sequence[tuple[Floats, bool]], medium: str, count: int, epochs: int = EPOCHS) -> Any:
     """Fit all stages of a medium; return the estimator and a table (n, 4) of what unseen pictures were told.
 
     The table's columns: whether faded, the logit of it, ln of the difference foretold, the difference left.
@@ -348,7 +348,7 @@ def main() -> None:
     torch.set_num_threads(1)
     pictures = read_pictures(Path(sys.argv[1]))
     for medium in sys.argv[2:] or MEDIA:
-        known, table = estimator(pictures, medium)
+        known, table = estimator(pictures, medium, SAMPLES[medium])
         save(known, NUMBERS / f"{medium}.npz")
         faded, logit, foretold, left = table.T
         agree = spearmanr(foretold[faded > 0], left[faded > 0]).statistic

@@ -219,7 +219,7 @@ def test_other_media(medium: str) -> None:
     primaries = "Linear Rec.709 (sRGB)"
     found = analysed([image], medium=medium, primaries=primaries, leave_unfaded=False)
     made = repaired(image, found, medium=medium, primaries=primaries)
-    assert difference(rec709_of(made), light) < 0.9 * difference(rec709_of(image), light)
+    assert difference(rec709_of(made), light) < 0.75 * difference(rec709_of(image), light)
 
 
 @pytest.mark.parametrize(
