@@ -21,9 +21,11 @@ from safelight.nodes.colour.fade_statistics import Floats
 from safelight.nodes.colour.fading import MEDIA, Fade
 from safelight.nodes.colour.records import Records, matrix, rec709
 
-FADED, CHANGE = 0.85, 4.0
+FADED, CHANGE = 0.93, 4.0
 """How surely a shot must have faded to be touched, and the least colour difference (CIEDE2000) that a repair makes.
-Of crops of unseen training pictures, a fifth that have not faded and nine tenths that have pass the first."""
+The first is where crops of unseen training pictures that have not faded come out changed by less than 1 on average:
+11 % of them pass it, and 77 % of the faded, among them lightly faded ones.
+"""
 NEUTRAL = 0.05
 """Density by which the records of a repaired pixel that counts as grey may differ."""
 _LOOSE = 4.0
