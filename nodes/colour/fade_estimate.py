@@ -1,10 +1,10 @@
 """How far the dyes of a picture have faded, told from the picture alone.
 
-Cascaded regression (Xiong and De la Torre, Supervised descent method, CVPR 2013): a linear map reads the figures of
-`fade_statistics` and corrects the parameters of the fade; the picture is repaired by them, read again, corrected again.
-The maps were fitted by `fade_training` so that the repaired picture's colours, not the parameters, come out right.
-What the fit left over in pictures it had not seen is kept as a covariance: it says how sure an estimate is, and how
-much a patch of known colour is to be believed against it.
+A few small nets read the figures of `fade_statistics` and say the parameters of the fade; the picture is repaired by
+them, read again, corrected once more (a cascade, as in Xiong and De la Torre, Supervised descent method, CVPR 2013).
+`fade_training` fitted them so that the repaired picture's colours, not the parameters, come out right. They also say
+how far from the original the repair will be and how surely the picture has faded. The covariance of what they got wrong
+in pictures they had not seen says how much a patch of known colour is to be believed against them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from safelight.colour.difference import lab
+from safelight.colour.difference import delta_e_2000, lab
 from safelight.nodes.colour.fade_statistics import Floats, reduced, statistics
 from safelight.nodes.colour.fading import MEDIA, Fade, Medium
 
@@ -28,7 +28,7 @@ HIGHEST = np.array([0.7] * 3 + [0.4] * 3 + [0.9] * 3 + [0.3] * 6)
 NUMBERS = Path(__file__).with_name("fades")
 _FAR = 4.0  # standard deviations at which a figure is held: what was never seen is not extrapolated
 # Rec.709 to CIE XYZ: the records' own primaries serve well enough to say how different two colours look.
-_XYZ = np.array(
+XYZ = np.array(
     [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
 )
 
@@ -37,12 +37,40 @@ Reason = Literal["", "black", "one colour", "monochrome", "empty"]
 
 @dataclass(frozen=True)
 class Stage:
-    """One linear map, of low rank: parameters += left @ right @ (standardised figures, parameters so far, 1)."""
+    """A set of small nets that read the same figures: two layers of rectified sums and a linear one."""
 
     mean: Floats
     scale: Floats
-    left: Floats
-    right: Floats
+    weights: tuple[Floats, ...]
+    """Each (nets, inputs, outputs); the last gives the parameters, ln of the difference left, the logit of faded."""
+    biases: tuple[Floats, ...]
+    """Each (nets, 1, outputs)."""
+
+    def answers(self, figures: Floats, start: Floats) -> Floats:
+        """Return what each net says (nets, 17) of figures and of parameters over their unit."""
+        row = np.concatenate([np.clip((figures - self.mean) / self.scale, -_FAR, _FAR), start])
+        y = np.broadcast_to(row, (len(self.weights[0]), 1, row.size))
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            y = y @ weight + bias
+            if i + 1 < len(self.weights):
+                y = np.maximum(y, 0)
+        return np.asarray(y[:, 0])
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one picture tells."""
+
+    vector: Floats
+    left: float
+    """Colour difference (CIEDE2000) that is expected to be left after the repair."""
+    faded: float
+    """How surely it has faded, 0 to 1."""
+
+    @classmethod
+    def mean(cls, many: list[Told]) -> Told:
+        """Return the mean."""
+        return cls(*(np.mean([getattr(one, name) for one in many], axis=0) for name in ("vector", "left", "faded")))
 
 
 @dataclass(frozen=True)
@@ -51,55 +79,30 @@ class Estimator:
 
     stages: tuple[Stage, ...]
     unit: Floats
-    """(15,) parameters are divided by it on their way into a map; 0 where the medium has no such parameter."""
+    """(15,) parameters are divided by it on their way into a net; 0 where the medium has no such parameter."""
     covariance: Floats
     """(15, 15) of the errors on pictures that were not fitted on."""
-    gate: Floats
-    """Weights of a row of the first stage and of the parameters found: how faded a picture looks, a logit."""
     usual: Floats
     """(27,) mean of the first figures, the quantiles of the three records, in pictures that have not faded."""
 
-    def vector(self, density: Floats) -> Floats:
-        """Return the parameters of the fade of a small picture's densities (3, h, w)."""
-        found = levelled(density, self.usual)
+    def told(self, density: Floats) -> Told:
+        """Return what a small picture's densities (3, h, w) tell."""
+        found, answer, logits = np.zeros(COUNT), np.zeros(COUNT + 2), []
         for stage in self.stages:
-            figures = standardised(statistics(Fade.of(found).repaired(density)), stage)
-            found = found + stage.left @ (stage.right @ self._row(figures, found))
-            found = np.clip(found, LOWEST, HIGHEST)
-        return np.where(self.unit > 0, found, 0.0)
+            figures = statistics(Fade.of(found).repaired(density))
+            answer = stage.answers(figures, found / np.where(self.unit > 0, self.unit, 1)).mean(0)
+            logits.append(answer[COUNT + 1])
+            found = np.clip(found + answer[:COUNT] * self.unit, LOWEST, HIGHEST)
+        logit = float(np.clip(np.mean(logits), -30, 30))
+        left = float(np.exp(np.clip(answer[COUNT], -3, 4)) - 0.3)
+        return Told(found, max(left, 0.0), 1 / (1 + np.exp(-logit)))
 
-    def steady(self, density: Floats) -> Floats:
+    def steady(self, density: Floats) -> Told:
         """Return the mean of what the picture tells and what its four corners tell, each of 0.8 of its sides."""
         height, width = density.shape[1:]
         h, w = max(1, int(0.8 * height)), max(1, int(0.8 * width))
         corners = [density[:, y : y + h, x : x + w] for y in (0, height - h) for x in (0, width - w)]
-        return np.asarray(np.mean([self.vector(one) for one in (density, *corners)], axis=0), np.float64)
-
-    def _row(self, figures: Floats, found: Floats) -> Floats:
-        return np.concatenate([figures, found / np.where(self.unit > 0, self.unit, 1), [1.0]])
-
-    def faded(self, density: Floats, found: Floats) -> float:
-        """Return how surely this picture has faded: 0 not, 1 it has."""
-        first = levelled(density, self.usual)
-        figures = standardised(statistics(Fade.of(first).repaired(density)), self.stages[0])
-        row = np.concatenate([self._row(figures, first), found / np.where(self.unit > 0, self.unit, 1)])
-        return float(1 / (1 + np.exp(-np.clip(float(self.gate @ row), -30, 30))))
-
-
-def levelled(density: Floats, usual: Floats) -> Floats:
-    """Return the parameters, shares and stains alone, that bring the records' quantiles nearest to the usual ones."""
-    own = statistics(density)[: usual.size].reshape(3, -1)
-    usual = usual.reshape(3, -1)
-    apart = usual - usual.mean(1, keepdims=True)
-    share = np.clip((own * apart).sum(1) / (apart**2).sum(1), 0.1, 2.0)
-    found = np.zeros(COUNT)
-    found[:3], found[6:9] = np.log(share), own.mean(1) - share * usual.mean(1)
-    return np.clip(found, LOWEST, HIGHEST)
-
-
-def standardised(figures: Floats, stage: Stage) -> Floats:
-    """Return figures over the spread they had when the stage was fitted, held within what was seen."""
-    return np.asarray(np.clip((figures - stage.mean) / stage.scale, -_FAR, _FAR))
+        return Told.mean([self.told(one) for one in (density, *corners)])
 
 
 @lru_cache(maxsize=4)
@@ -107,9 +110,12 @@ def estimator(medium: str) -> Estimator:
     """Return the fitted numbers of a medium: print, negative or separations."""
     with np.load(NUMBERS / f"{medium}.npz") as kept:
         data = {name: np.asarray(kept[name], np.float64) for name in kept.files}
-    count = sum(name.startswith("mean") for name in data)
-    stages = tuple(Stage(*(data[f"{part}{i}"] for part in ("mean", "scale", "left", "right"))) for i in range(count))
-    return Estimator(stages, data["unit"], data["covariance"], data["gate"], data["usual"])
+    stages = []
+    for i in range(sum(name.startswith("mean") for name in data)):
+        layers = [j for j in range(9) if f"weight{i}{j}" in data]
+        weights = tuple(data[f"weight{i}{j}"] * data[f"column{i}{j}"] for j in layers)
+        stages.append(Stage(data[f"mean{i}"], data[f"scale{i}"], weights, tuple(data[f"bias{i}{j}"] for j in layers)))
+    return Estimator(tuple(stages), data["unit"], data["covariance"], data["usual"])
 
 
 @dataclass(frozen=True)
@@ -151,17 +157,17 @@ def _reason(light: Floats, density: Floats, medium: Medium) -> Reason:
 def colours(density: Floats, medium: Medium) -> Floats:
     """Return CIE Lab of densities (3, …) of the records."""
     light = medium.zero * 10.0 ** (np.clip(density, -6, 8) / medium.per_decade)
-    return lab(np.tensordot(_XYZ, light, 1))
+    return lab(np.tensordot(XYZ, light, 1))
 
 
 def change(fade: Fade, density: Floats, medium: Medium) -> float:
-    """Return the mean colour difference (CIE 1976) that repairing by `fade` makes in a small picture."""
+    """Return the mean colour difference (CIEDE2000) that repairing by `fade` makes in a small picture."""
     d = density.reshape(3, -1)
-    return float(np.mean(np.linalg.norm(colours(fade.repaired(d), medium) - colours(d, medium), axis=0)))
+    return float(np.mean(delta_e_2000(colours(fade.repaired(d), medium), colours(d, medium))))
 
 
 def doubt(vector: Floats, covariance: Floats, density: Floats, medium: Medium) -> float:
-    """Return the colour difference (CIE 1976, rms) that an error of `covariance` makes in the repair."""
+    """Return the colour difference (CIEDE2000, rms) that an error of `covariance` makes in the repair."""
     d = density.reshape(3, -1)
     d = d[:, :: max(1, d.shape[1] // 300)]
     here = colours(Fade.of(vector).repaired(d), medium)
@@ -170,7 +176,7 @@ def doubt(vector: Floats, covariance: Floats, density: Floats, medium: Medium) -
     for value, axis in zip(values, axes.T, strict=True):
         if value > 1e-9:
             moved = colours(Fade.of(vector + np.sqrt(value) * axis).repaired(d), medium)
-            total += float(np.mean(np.minimum(np.sum((moved - here) ** 2, 0), 50.0**2)))
+            total += float(np.mean(delta_e_2000(moved, here) ** 2))
     return float(np.sqrt(total))
 
 
@@ -180,24 +186,26 @@ class Estimate:
 
     vector: Floats
     covariance: Floats
+    left: float
+    """Colour difference (CIEDE2000) to the original that is expected to be left."""
     faded: float
     """How surely the shot has faded, 0 to 1."""
     agreement: float
-    """Mean colour difference between repairing by one frame's own estimate and by the shot's."""
+    """Mean colour difference (CIEDE2000) between repairing by one frame's own estimate and by the shot's."""
 
 
 def blind(shot: list[Seen], medium_name: str) -> Estimate:
     """Return the fade that the frames agree on: the median of what each tells by itself, parameter by parameter."""
     known, medium = estimator(medium_name), MEDIA[medium_name]
-    told = [one for one in shot if not one.reason]
-    if not told:
-        return Estimate(np.zeros(COUNT), known.covariance, 0.0, 0.0)
-    found = np.array([known.steady(one.density) for one in told])
-    vector = np.median(found, axis=0)
-    faded = float(np.median([known.faded(one.density, vector) for one in told]))
+    seen = [one for one in shot if not one.reason]
+    if not seen:
+        return Estimate(np.zeros(COUNT), known.covariance, 0.0, 0.0, 0.0)
+    told = [known.steady(one.density) for one in seen]
+    vector = np.median([one.vector for one in told], axis=0)
     apart = []
-    for one, own in zip(told, found, strict=True):
+    for one, own in zip(seen, told, strict=True):
         d = one.density.reshape(3, -1)[:, ::7]
-        here, there = (colours(Fade.of(v).repaired(d), medium) for v in (vector, own))
-        apart.append(float(np.mean(np.minimum(np.linalg.norm(here - there, axis=0), 100.0))))
-    return Estimate(vector, known.covariance, faded, float(np.mean(apart)))
+        here, there = (colours(Fade.of(v).repaired(d), medium) for v in (vector, own.vector))
+        apart.append(float(np.mean(delta_e_2000(here, there))))
+    left, faded = (float(np.median([getattr(one, name) for one in told])) for name in ("left", "faded"))
+    return Estimate(vector, known.covariance, left, faded, float(np.mean(apart)))

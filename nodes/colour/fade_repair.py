@@ -95,7 +95,7 @@ class FadeRepair(Node):
     Channels other than R, G, B keep their bits, as does a pixel that is not finite. A plate of Y alone has no dyes.
 
     References: Gschwind and Frey 1994 (model of fading in density); Trumpy et al. 2023 (digital unfading);
-    Xiong and De la Torre 2013 (cascaded regression).
+    Xiong and De la Torre 2013 (cascaded regression); Barron 2015 (histograms of colour).
     """
 
     id = "FadeRepair"

@@ -1,9 +1,10 @@
 """What a picture's densities look like as figures: what the estimator of fading reads.
 
 All of it is known to be much alike in pictures that have not faded, and to move when dyes do: black and white points of
-the three records (they hold share and stain), the grey axis from light to dark (stain where it is light, shares where
-it is dark), contrast of edges (edges of lightness are equally strong in all records: van de Weijer et al., Edge-based
-color constancy, IEEE TIP 16, 2007), correlation of the records and colourfulness (leaks).
+the three records (they hold share and stain), where the colours lie in four bands from light to dark (histograms of
+the differences of the records, as in Barron, Convolutional color constancy, ICCV 2015: stain moves the light bands,
+shares the dark ones), contrast of edges (edges of lightness are equally strong in all records: van de Weijer et al.,
+Edge-based color constancy, IEEE TIP 16, 2007), correlation of the records (leaks).
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ Floats = npt.NDArray[np.float64]
 
 SIDE = 60
 """Pixels on the long side of the picture that is looked at, at most."""
-_LEVELS = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
+LEVELS = (0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99)
 _RANGE = (-0.3, 3.0)
 _NEUTRAL = 0.1
 """Density by which a near-grey pixel's records differ."""
+_BANDS = 4
+_BINS = 7
+_NARROW, _WIDE = 0.08, 0.8
+"""Differences of density: up to the first the bins are narrow, at the second they end."""
 _PAIRS = ([0, 0, 1], [1, 2, 2])
 
 
@@ -60,31 +65,42 @@ def quantiles(values: Floats, levels: Sequence[float]) -> Floats:
 
 
 def statistics(density: npt.ArrayLike) -> Floats:
-    """Return the figures (122,) of a small picture's densities (3, h, w)."""
+    """Return the figures (n,) of a small picture's densities (3, h, w)."""
     d = np.clip(np.asarray(density, np.float64), *_RANGE)
     if d.shape[1] < 2 or d.shape[2] < 2:
         d = np.repeat(np.repeat(d, 2 if d.shape[1] < 2 else 1, 1), 2 if d.shape[2] < 2 else 1, 2)
     x = d.reshape(3, -1)
+    x = x[:, np.argsort(x.mean(0), kind="stable")]
     rg, bg = x[0] - x[1], x[2] - x[1]
     differences = np.stack([rg, bg, rg - bg])
-    chroma = rg**2 + bg**2 - rg * bg
-    found = [quantiles(x, _LEVELS), quantiles(differences, (0.05, 0.25, 0.5, 0.75, 0.95))]
-    thirds = np.array_split(np.argsort(x.mean(0), kind="stable"), 3)
-    found += [quantiles(differences[:2][:, part], (0.25, 0.5, 0.75)) for part in thirds]
-    near = 1 / (1 + chroma / _NEUTRAL**2)
-    for part in thirds:
+    near = 1 / (1 + (rg**2 + bg**2 - rg * bg) / _NEUTRAL**2)
+    found = [quantiles(x, LEVELS), quantiles(differences, (0.02, 0.15, 0.5, 0.85, 0.98))]
+    for part in np.array_split(np.arange(x.shape[1]), _BANDS):
+        if not part.size:
+            part = np.arange(x.shape[1])
+        found.append(quantiles(differences[:2, part], (0.25, 0.5, 0.75)))
         weight = near[part]
         total = weight.sum() + 1e-9
         found.append(np.array([weight @ rg[part] / total, weight @ bg[part] / total, weight.mean()]))
+        found.append(np.sqrt(_histogram(rg[part], bg[part])))
     found += _spread(np.cov(x) + 1e-12 * np.eye(3), 1e-3)
-    axis = np.linalg.eigh(np.cov(x))[1][:, -1]
-    found.append(axis * (1.0 if axis.sum() >= 0 else -1.0))
     found += _edges(d)
-    found += [(d < 0.02).mean((1, 2)), (d > 2.2).mean((1, 2)), quantiles(np.sqrt(chroma), (0.25, 0.5, 0.75, 0.95))]
-    warm, green = np.clip((rg + bg) / 2, -0.39, 0.39), np.clip(rg - bg, -0.59, 0.59)
-    count = np.histogram2d(warm, green, bins=(4, 4), range=((-0.4, 0.4), (-0.6, 0.6)))[0]
-    found.append(np.sqrt(count / rg.size))
+    found += [(d < 0.02).mean((1, 2)), (d > 2.2).mean((1, 2))]
     return np.concatenate([one.ravel() for one in found])
+
+
+def _histogram(a: Floats, b: Floats) -> Floats:
+    """Return the share of pixels (bins * bins,) by two differences, each pixel spread over its four nearest bins."""
+    ends = np.arcsinh(_WIDE / _NARROW)
+    at = [np.clip((np.arcsinh(one / _NARROW) / ends + 1) / 2 * (_BINS - 1), 0, _BINS - 1 - 1e-6) for one in (a, b)]
+    low = [one.astype(np.intp) for one in at]
+    part = [one - below for one, below in zip(at, low, strict=True)]
+    count = np.zeros(_BINS * _BINS)
+    for i in (0, 1):
+        for j in (0, 1):
+            weight = (part[0] if i else 1 - part[0]) * (part[1] if j else 1 - part[1])
+            count += np.bincount((low[0] + i) * _BINS + low[1] + j, weight, _BINS * _BINS)
+    return count / a.size
 
 
 def _spread(covariance: Floats, least: float) -> list[Floats]:
@@ -98,9 +114,9 @@ def _edges(d: Floats) -> list[Floats]:
     slopes = np.concatenate([across, np.diff(d, axis=1).reshape(3, -1)], 1)
     found = _spread(slopes @ slopes.T / slopes.shape[1], 1e-4)
     found.append(np.log(np.abs(slopes).mean(1) + 1e-4))
-    for record, steps in zip(d, np.abs(across), strict=True):
-        order = np.argsort(((record[:, 1:] + record[:, :-1]) / 2).ravel(), kind="stable")
-        found.append(np.array([np.log(steps[part].mean() + 1e-3) for part in np.array_split(order, 3) if part.size]))
-        if found[-1].size < 3:
-            found[-1] = np.resize(found[-1], 3)
+    middle = (d[:, :, 1:] + d[:, :, :-1]).reshape(3, -1) / 2
+    for record, steps in zip(middle, np.abs(across), strict=True):
+        order = np.argsort(record, kind="stable")
+        parts = [part if part.size else order for part in np.array_split(order, 3)]
+        found.append(np.array([np.log(steps[part].mean() + 1e-3) for part in parts]))
     return found

@@ -35,8 +35,8 @@ Floats = npt.NDArray[np.float64]
 
 SIZE, QUICK = (4096, 2160), (512, 270)
 SRGB = "srgb_tx"
-PICTURES = "stills/kodak/*.png"
-SEQUENCE = "seq/redtree_pan"
+PICTURES = "images/stills/kodak/*.png"
+SEQUENCE = "images/seq/redtree_pan"
 EVERY = 5
 """Pixels of a picture that are measured: one in so many, along and across."""
 BRIGHT, CHROMA = 120.0, 0.02

@@ -296,7 +296,7 @@ def test_a_working_space_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 
 def test_real_pictures_there_and_back(data: Path) -> None:
     for name in ("03", "13", "20"):
-        params = ReadParams(path=data / f"stills/kodak/{name}.png")
+        params = ReadParams(path=data / f"images/stills/kodak/{name}.png")
         clip = Read().extent(params, {})
         request = Request(1, clip.extent)
         image = Read().compute(params, request, Inputs(request, {}, {}), DEVICE)
