@@ -36,7 +36,6 @@ Floats = npt.NDArray[np.float64]
 SIZE, QUICK = (4096, 2160), (512, 270)
 SRGB = "srgb_tx"
 PICTURES = "images/stills/kodak/*.png"
-SEQUENCE = "images/seq/redtree_pan"
 EVERY = 5
 """Pixels of a picture that are measured: one in so many, along and across."""
 BRIGHT, CHROMA = 120.0, 0.02
