@@ -202,7 +202,7 @@ def test_film_scans_take_the_clip_level_of_the_shot() -> None:
     region = Region.sized(64, 48)
     data = np.random.default_rng(7).gamma(1.0, 1.0, (3, 48, 64)).astype(np.float32)
     data[0, 0, :3] = (np.nan, np.inf, 6.0)
-    frames = [(1, Image(data, region)), (2, Image(data / 4, region))]
+    frames = [(1, Image(data, region)), (2, Image(data / np.float32(4), region))]
     clip = Clip(1, 2, region, region, metadata=origin("half", "ACEScg"))
     found = NODE.analyse(HDRLiftParams(), frames, {"input": clip}, DEVICE)  # type: ignore[arg-type]
     assert found["clip"] == pytest.approx(np.nanmax(np.where(np.isfinite(data), data, 0)))
