@@ -9,10 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from safelight.colour.config import config_for
+from safelight.colour.transfer import pq, pq_light
 from safelight.graph.device import Device
 from safelight.graph.node import Settings
 from safelight.graph.region import Region
 from safelight.nodes.colour.lift_fields import table
+from safelight.nodes.colour.lifting import working_to_lms
 from safelight.nodes.colour.source import Source, source_in
 from safelight.nodes.kernels.launch import isas, launch
 
@@ -189,3 +191,18 @@ def test_lift_recover(led: int) -> None:
         scale = (open_ * mean).sum(axis=0) / np.maximum((open_ * hold).sum(axis=0), 1e-3)
         told = np.clip(np.log2(np.clip(hold * scale, 1e-3, 1e3)), 0, 2) * np.clip(open_.sum(axis=0), 0, 1)
         np.testing.assert_allclose(made[:3], told * step(near[:3], 0.5, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_lift_light(size: tuple[int, int]) -> None:
+    _source, image, _codes, _linear = light(size)
+    matrix = working_to_lms(config_for(Settings()))
+    knee = 101.5
+    [made] = run(
+        "lift_light", half(size), {"out": 1}, image=image, to_lms=(matrix * 203 / 10000).ravel(),
+        knee_log2=np.log2(knee / 10000), plane=np.arange(3),
+    )  # fmt: skip
+    clean = np.where(np.isfinite(image).all(axis=0), image, 0).astype(np.float64)
+    signal = pq(203 * np.tensordot(matrix, clean, axes=1)[:2]).mean(axis=0)
+    stops = np.maximum(np.log2(np.maximum(pq_light(signal), 1e-9) / knee), -8)
+    np.testing.assert_allclose(made, quads(stops[None], "edge").mean(axis=-1), atol=2e-4)
