@@ -152,7 +152,7 @@ class HDRLift(Node):
             return image
         config = config_for(inputs.settings, fresh=False)
         clip = inputs.clips.get("input")
-        lift = lift_of(params, image, clip, inputs.analysis, config)
+        lift = lift_of(params, request.frame, image, clip, inputs.analysis, config)
         out = device.empty(image.data.shape)
         for plane in set(range(len(image.channels))) - set(planes):
             out[plane] = image.data[plane]

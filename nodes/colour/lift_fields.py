@@ -21,6 +21,8 @@ BUSY = 4
 """Level at which it is told how busy codes are."""
 HIGHLIGHTS = 24
 """The picture's width over the size of an area that is too large for a lamp or a glint."""
+TEXTURE = 4
+"""Level of the means that texture is told from."""
 FEW = 1 << 15
 """Pixels that are not worth a second thread."""
 SPREAD = 0.05
@@ -79,6 +81,23 @@ def fields(
             plane=three,
         )  # fmt: skip
     return smooth, _recovered(device, clip, light, width, level, stops, isa)
+
+
+def texture_base(
+    device: Device, image: Plane, planes: tuple[int, ...], to_lms: Any, knee_log2: float, isa: str | None
+) -> Plane:
+    """Return, at half the size, the stops above the knee that texture lies on: means of 16 × 16 pixels, smoothly."""
+    small = _half(image[1])
+    first = device.empty((1, small.height, small.width)), small
+    _launch(
+        device, "lift_light", small, isa=isa, image=image, out=first, to_lms=to_lms, knee_log2=knee_log2,
+        plane=_three(planes),
+    )  # fmt: skip
+    sizes = _pyramid(device, first, TEXTURE, isa)
+    found = sizes[-1]
+    for fine in reversed(sizes[:-1]):
+        found = _joined(device, found, fine, 0.0, 1.0, isa)
+    return found
 
 
 def _smooth(device: Device, codes: Plane, isa: str | None) -> tuple[Plane, Plane]:

@@ -16,7 +16,7 @@ from safelight.nodes.io.files.header import ORIGIN
 
 LIFTED = "safelight:HDRLift"
 """Attribute of a lifted picture: the parameters it was lifted with."""
-SHAPING = ("peak", "diffuse_white", "knee", "highlights", "saturation")
+SHAPING = ("peak", "diffuse_white", "knee", "highlights", "saturation", "detail")
 """Parameters that the way back must share."""
 
 
@@ -67,7 +67,12 @@ def whole_numbers(metadata: Mapping[str, Any]) -> bool:
 
 
 def lift_of(
-    params: HDRLiftParams, image: Image, clip: Clip | None, analysis: Mapping[str, Any] | None, config: ColourConfig
+    params: HDRLiftParams,
+    frame: int,
+    image: Image,
+    clip: Clip | None,
+    analysis: Mapping[str, Any] | None,
+    config: ColourConfig,
 ) -> Lift:
     """Return the numbers of a lift, or of the way back."""
     known = knowledge(params, clip, config)
@@ -95,6 +100,10 @@ def lift_of(
         params.recover if expands else 0.0,
         known.deband,
         params.recover_colour,
+        params.detail,
+        0 if back else params.dither,
+        params.seed,
+        frame,
     )
 
 

@@ -47,6 +47,13 @@ class HDRLiftParams(Params):
         ge=0.25,
         le=2,
     )
+    detail: float = param(
+        1.0,
+        "Texture of highlights: 1 leaves it the gain that the curve's slope gives it, 0 the contrast of the source, 2 "
+        "twice the extra. Other than 1, the way back is no longer exact, but within what is seen.",
+        ge=0,
+        le=2,
+    )
     clip: float = param(
         0.0,
         "Level at which the source clips, SDR white = 1. 0 finds it: the highest code of files of whole numbers, else "
@@ -79,6 +86,15 @@ class HDRLiftParams(Params):
         "others the working space, and on the way back the config's sRGB.",
         kind="colourspace",
     )
+    dither: int = param(
+        0,
+        "Bits of the PQ signal that will be written: noise of a code to either side is laid in, so that its rounding "
+        "makes no bands. 0: none, for files of half or float.",
+        unit="bits",
+        ge=0,
+        le=16,
+    )
+    seed: int = param(1, "Number of the dither's pattern.", ge=0, le=2**32 - 1)
     direction: Literal["lift", "back"] = param(
         "lift",
         "lift: SDR or scene-linear to HDR. back: a picture lifted with these very parameters to what it was.",

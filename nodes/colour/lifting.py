@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Image
 from safelight.graph.region import Region
-from safelight.nodes.colour.lift_fields import fields, table
+from safelight.nodes.colour.lift_fields import fields, table, texture_base
 from safelight.nodes.colour.source import WORKING, Source
 from safelight.nodes.kernels.launch import launch
 
@@ -160,6 +160,10 @@ class Lift:
         Codes are smoothed within their rounding; on the way back, rounded.
     led:
         Channels that clip alone are given light too.
+    detail:
+        Gain of texture over what the curve's slope gives it; 1: the curve alone, with an exact inverse.
+    dither, seed, frame:
+        Bits of the PQ signal to dither for, 0 for none; what the noise depends on beside the pixel.
     to_lms:
         3 × 3, working space to cone responses (BT.2100), white 1, 1, 1.
     """
@@ -174,6 +178,10 @@ class Lift:
     stops: float = 0.0
     deband: bool = False
     led: bool = False
+    detail: float = 1.0
+    dither: int = 0
+    seed: int = 1
+    frame: int = 0
 
     @property
     def gain(self) -> float:
@@ -228,26 +236,31 @@ def lift_planes(
     smooth = recover = None
     if not lift.back and (lift.deband or lift.stops):
         smooth, recover = fields(
-            device,
-            source,
-            pixels,
-            planes,
-            width=width,
-            level=lift.level,
-            deband=lift.deband,
-            stops=lift.stops,
-            led=lift.led,
-            isa=isa,
-        )
+            device, source, pixels, planes, width=width, level=lift.level, deband=lift.deband, stops=lift.stops,
+            led=lift.led, isa=isa,
+        )  # fmt: skip
     given, made = (OUT_WHITE, lift.diffuse_white) if lift.back else (lift.diffuse_white, OUT_WHITE)
     one = np.zeros((3, 3))
     one[:, 0] = 1
     to_lms, from_lms = (lift.to_lms, np.linalg.inv(lift.to_lms)) if colour else (one, one)
     to_source = source.to_source if colour else np.eye(3)
+    base = pixels
+    if lift.detail != 1:
+        under = pixels
+        if lift.back:  # texture lies on the source's light: nearly that of the curve's plain inverse
+            plain = replace(lift, detail=1.0, stops=0.0, deband=False)
+            under = device.empty(out.shape), region
+            lift_planes(
+                device, plain, Image(image.data, region, image.channels), planes, under[0], width=width, isa=isa
+            )
+        knee_log2 = float(np.log2(lift.curve.knee / PQ_PEAK))
+        base = texture_base(device, under, planes, (to_lms * (lift.diffuse_white / PQ_PEAK)).ravel(), knee_log2, isa)
     launch(
         device, "hdr_lift", region, isa=isa,
         image=pixels, out=(out, region), smooth=smooth[0] if smooth else pixels,
-        busy=smooth[1] if smooth else pixels, recover=recover or pixels,
+        busy=smooth[1] if smooth else pixels, recover=recover or pixels, base=base, detail=lift.detail,
+        dither=1 / (2**lift.dither - 1) if lift.dither else 0.0, seed=lift.seed, frame=lift.frame, x0=image.region.x0,
+        y0=image.region.y0,
         to_lms=(to_lms * (given / PQ_PEAK)).ravel(), from_lms=(from_lms * (PQ_PEAK / made)).ravel(), gain=lift.gain,
         **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
         table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),

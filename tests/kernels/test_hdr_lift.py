@@ -1,4 +1,4 @@
-"""Kernel `hdr_lift` against float64 by BT.2100's own formulas, both ways; builds, threads and strides agree."""
+"""Kernel "hdr_lift" against float64 by BT.2100's own formulas, both ways; builds, threads and strides agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CURVES = [
 
 
 def matrix() -> np.ndarray:
-    return working_to_lms(config_for(Settings()))
+    return np.asarray(working_to_lms(config_for(Settings())))
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -35,7 +35,7 @@ def picture(height: int, width: int) -> np.ndarray:
     data[:, rng.random((height, width)) < 0.05] *= 1000
     data[1, rng.random((height, width)) < 0.05] = np.nan
     data[0, rng.random((height, width)) < 0.05] = np.inf
-    return data.astype(np.float32)
+    return np.asarray(data, np.float32)
 
 
 def run(lift: Lift, data: np.ndarray, *, isa: str | None = None, threads: int = 1) -> np.ndarray:
@@ -65,7 +65,7 @@ def reference(lift: Lift, data: np.ndarray) -> np.ndarray:
         signal = np.tensordot(ICTCP_TO_LMS, made, axes=1)
         lifted = np.tensordot(np.linalg.inv(lift.to_lms), np.sign(signal) * pq_light(np.abs(signal)), axes=1)
     out = np.where(above, lifted, given) / up[1]
-    return np.where(np.isfinite(data).all(axis=0), out, data)
+    return np.asarray(np.where(np.isfinite(data).all(axis=0), out, data))
 
 
 @pytest.mark.parametrize("size", SIZES)

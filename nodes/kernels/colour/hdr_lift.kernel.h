@@ -5,6 +5,7 @@
 // Before it, on the way up: a source of whole-number codes is smoothed within its rounding, and what it clips is given
 // more light. After it, on the way back: both are undone, by rounding to codes and by clipping.
 #include "driver.h"
+#include "grain/regrain_noise.h"
 #include "halves.h"
 #include "lift_curve.h"
 #include "lift_source.h"
@@ -25,9 +26,14 @@ struct hdr_lift_args {
     sl::In smooth;   // half size: codes of three channels
     sl::In busy;     // half size: how busy they are
     sl::In recover;  // half size: stops for three channels one by one, if led; for all that clip at once
+    sl::In base;     // half size: stops above the knee that texture lies on
     sl::Table table;
     float to_source[9], from_source[9];
     float level;  // where the source's channels clip
+    float detail;
+    float dither;  // a code of the PQ signal that will be written; 0: none
+    unsigned seed;
+    int frame, x0, y0;  // where the picture's first pixel lies
     int deband, clip, led, back;
     int plane[3];
     int planes;  // 1: a picture of luminance
@@ -85,6 +91,20 @@ SL_FN bool lift_undone(const hdr_lift_args& k, const sl::F rgb[3], sl::F added[3
     return any((added[0] != 0.0f) | (added[1] != 0.0f) | (added[2] != 0.0f));
 }
 
+// Noise of a triangle, a code to either side, on the signal of the brightest channel; all channels are scaled alike.
+template <bool EDGE>
+SL_FN void dithered(const hdr_lift_args& k, const sl::At<EDGE>& at, sl::F made[3]) {
+    using namespace sl;
+    U w[4];
+    philox((U)(splat(at.x + k.x0) + iota()), unsigned(at.y + k.y0), unsigned(k.frame), 0u, k.seed, 0x6c696674u, w);
+    const F noise = (to_float((I)(w[0] >> 8)) + to_float((I)(w[1] >> 8))) * 5.9604644775390625e-8f - 1.0f;
+    const F light = max(max(made[0], made[1]), made[2]) * 0.01f;  // of 10,000 cd/m²
+    const F stops = log2(max(light, splat(1e-12f)));
+    const F moved = log2_of_pq(mad(noise, splat(k.dither), pq_of_log2(stops)));
+    const F factor = select(light > 1e-9f, exp2(moved - stops), splat(1.0f));
+    for (int c = 0; c < 3; ++c) made[c] = made[c] * factor;
+}
+
 template <bool EDGE>
 SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
@@ -109,7 +129,13 @@ SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
         q[1] = grey ? q[0] : pq_odd(lms[1]);
         const F intensity = (q[0] + q[1]) * 0.5f;
         const F from = log2_of_pq(intensity) - k.knee_log2;
-        const F to = k.back ? curve_down(curve, from) : curve_up(curve, from);
+        F to;
+        if (k.detail == 1.0f) {
+            to = k.back ? curve_down(curve, from) : curve_up(curve, from);
+        } else {
+            const F base = doubled(k.base, 0, at.x, at.y);
+            to = k.back ? curve_down(curve, from, base, k.detail) : curve_up(curve, from, base, k.detail);
+        }
         const F signal = pq_of_log2(to + k.knee_log2);
         const M above = finite & (intensity > k.knee_signal);
         if (grey) {
@@ -128,6 +154,7 @@ SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
         times(k.from_source, added, shift);
         for (int c = 0; c < 3; ++c) made[c] = made[c] + shift[c];
     }
+    if (k.dither > 0.0f) dithered(k, at, made);
     for (int c = 0; c < k.planes; ++c) at.store(k.out, k.plane[c], select(finite, made[c], rgb[c]));
 }
 SL_PIXEL_KERNEL(hdr_lift)

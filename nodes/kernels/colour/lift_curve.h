@@ -29,6 +29,31 @@ SL_FN F curve_down(const Curve& c, F v) {
     return select(v < c.v_ramp, low, select(v < c.v_top, middle, high));
 }
 
+// How much steeper than 1 the curve is at u.
+SL_FN F curve_excess(const Curve& c, F u) {
+    const F share = c.room / max(mad(u - c.top, splat(c.slope), splat(c.room)), splat(1e-6f));
+    const F high = share * share * c.slope;
+    return max(select(u < c.ramp, mad(u, splat(2 * c.bend), splat(1.0f)), select(u < c.top, splat(c.slope), high)) - 1.0f, splat(0.0f));
+}
+
+// Texture: a difference from what lies under it, in stops; edges count the less the larger they are.
+SL_FN F texture(F difference) {
+    const F part = difference * (1 / 0.3f);
+    return difference / mad(part, part, splat(1.0f));
+}
+
+// The curve where texture is to gain `detail` times what the curve's slope gives it, and its inverse.
+SL_FN F curve_up(const Curve& c, F u, F base, float detail) {
+    const F more = curve_excess(c, u) * texture(u - base) * (detail - 1.0f);
+    return min(curve_up(c, u) + more, splat(c.v_top + c.room));
+}
+
+SL_FN F curve_down(const Curve& c, F v, F base, float detail) {
+    F u = curve_down(c, v);
+    for (int i = 0; i < 8; ++i) u = curve_down(c, v - curve_excess(c, u) * texture(u - base) * (detail - 1.0f));
+    return u;
+}
+
 // Factor of the colour differences where the curve leads from u to v: 2^(share of the whole expansion * saturation).
 SL_FN F curve_saturation(const Curve& c, F u, F v, float saturation) {
     if (saturation == 0.0f || c.span <= 0.0f) return splat(1.0f);

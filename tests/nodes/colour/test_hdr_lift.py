@@ -13,6 +13,7 @@ from colour import contrast
 from safelight.colour.config import config_for
 from safelight.colour.difference import delta_e_itp
 from safelight.colour.ictcp import ictcp
+from safelight.colour.transfer import pq
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
@@ -147,6 +148,40 @@ def test_texture_and_grain_are_kept() -> None:
     np.testing.assert_allclose(lifted.data.var(axis=(1, 2)), 2.03**2 * image.data.var(axis=(1, 2)), rtol=0.02)
 
 
+@pytest.mark.parametrize("detail", [0.0, 0.5, 2.0])
+def test_texture_of_highlights_gains_what_is_asked_for(detail: float) -> None:
+    rng = np.random.default_rng(3)
+    image, clip = sdr(np.rint(np.clip(228 + rng.normal(0, 1.5, (1, 200, 200)), 0, 255)) * np.ones((3, 1, 1)))
+
+    def contrast_of(made: Image) -> float:
+        return float(np.log(light(made)[1]).std())
+
+    source, curve = contrast_of(image), contrast_of(run(image, clip, peak=4000))
+    assert curve > 2 * source
+    lifted = run(image, clip, peak=4000, detail=detail)
+    assert contrast_of(lifted) == pytest.approx(source + detail * (curve - source), rel=0.06)
+    assert np.log(light(lifted)[1]).mean() == pytest.approx(
+        np.log(light(run(image, clip, peak=4000))[1]).mean(), abs=5e-3
+    )
+    many, clip = sdr(colours(6))
+    back = run(
+        run(many, clip, peak=4000, detail=detail), clip, peak=4000, detail=detail, direction="back", deband="off"
+    )
+    error = delta_e_itp(light(many), light(back))
+    assert error.mean() < 0.5 and np.percentile(error, 99) < 1.5
+
+
+def test_dither_is_a_triangle_of_a_code_and_of_seed_frame_and_pixel_alone() -> None:
+    region = Region.sized(300, 200, -7, 4)
+    image = Image(np.full((3, 200, 300), 0.4, np.float32), region)
+    clip = Clip(1, 1, region, region)
+    made = run(image, clip, dither=10)
+    off = (pq(light(made)[1]) - pq(light(run(image, clip))[1])) * 1023
+    assert abs(off.mean()) < 0.01 and off.std() == pytest.approx(6**-0.5, rel=0.02) and np.abs(off).max() <= 1.001
+    np.testing.assert_array_equal(run(image, clip, dither=10).data, made.data)
+    assert (run(image, clip, dither=10, seed=2).data != made.data).mean() > 0.9
+
+
 def test_pixels_that_are_on_no_code_are_left_alone() -> None:
     image, clip = sdr(ramp(60, 90))  # not rounded
     lifted = run(image, clip)
@@ -202,7 +237,7 @@ def test_film_scans_take_the_clip_level_of_the_shot() -> None:
     region = Region.sized(64, 48)
     data = np.random.default_rng(7).gamma(1.0, 1.0, (3, 48, 64)).astype(np.float32)
     data[0, 0, :3] = (np.nan, np.inf, 6.0)
-    frames = [(1, Image(data, region)), (2, Image(data / 4, region))]
+    frames = [(1, Image(data, region)), (2, Image(data / np.float32(4), region))]
     clip = Clip(1, 2, region, region, metadata=origin("half", "ACEScg"))
     found = NODE.analyse(HDRLiftParams(), frames, {"input": clip}, DEVICE)  # type: ignore[arg-type]
     assert found["clip"] == pytest.approx(np.nanmax(np.where(np.isfinite(data), data, 0)))
