@@ -21,11 +21,12 @@ from safelight.nodes.colour.fade_statistics import Floats
 from safelight.nodes.colour.fading import MEDIA, Fade
 from safelight.nodes.colour.records import Records, matrix, rec709
 
-FADED, CHANGE = 0.93, 4.0
-"""How surely a shot must have faded to be touched, and the least colour difference (CIEDE2000) that a repair makes.
-The first is where crops of unseen training pictures that have not faded come out changed by less than 1 on average:
-11 % of them pass it, and 77 % of the faded, among them lightly faded ones.
+FADED = {"print": 0.965, "negative": 0.75, "separations": 0.89}
+"""How surely a shot must have faded to be touched: where crops of unseen training pictures that have not faded come out
+changed by at most 0.85 (CIEDE2000) on average. `fades/README.md` has the shares that pass.
 """
+CHANGE = 4.0
+"""The least colour difference that a repair makes."""
 NEUTRAL = 0.05
 """Density by which the records of a repaired pixel that counts as grey may differ."""
 _LOOSE = 4.0
@@ -91,7 +92,7 @@ def measured(known: Known, images: Pictures, seen: Records, config: ColourConfig
 
 def _looks_faded(found: Estimate, told: Sequence[Seen], medium: str) -> bool:
     made = np.mean([change(Fade.of(found.vector), one.density, MEDIA[medium]) for one in told])
-    return found.faded >= FADED and float(made) >= CHANGE
+    return found.faded >= FADED[medium] and float(made) >= CHANGE
 
 
 def _why(shot: Sequence[Seen]) -> str:

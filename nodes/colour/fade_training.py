@@ -27,9 +27,9 @@ from safelight.nodes.colour.fade_estimate import COUNT, HIGHEST, LOWEST, NUMBERS
 from safelight.nodes.colour.fade_statistics import LEVELS, Floats, reduced, statistics
 from safelight.nodes.colour.fading import BENDS, DENSEST, EASE, MEDIA, Fade
 
-SAMPLES = {"print": 5000, "negative": 2000, "separations": 2000}
+SAMPLES = {"print": 11000, "negative": 4000, "separations": 4000}
 NETS, WIDTH, STAGES = 4, 56, 2
-EPOCHS, BATCH = 24, 160
+EPOCHS, BATCH = 32, 160
 UNFADED = 0.25
 SHAPE = (40, 60)
 PIXELS = 24
