@@ -18,3 +18,11 @@ def data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs the folder of test pictures in SAFELIGHT_TEST_DATA")
     return Path(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes many minutes and is sampled by another test, unless it is asked for."""
+    if os.environ.get("SAFELIGHT_EXHAUSTIVE") != "1":
+        for item in items:
+            if item.get_closest_marker("exhaustive"):
+                item.add_marker(pytest.mark.skip(reason="many minutes: SAFELIGHT_EXHAUSTIVE=1 runs it"))

@@ -77,7 +77,7 @@ def test_a_sample_of_faults(tmp_path: Path, back: str, shot: int) -> None:
     assert [*filter(None, complaints), *filter(None, last[1:])] == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("back", "shot"), JOBS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_fault(tmp_path: Path, back: str, shot: int, kind: str) -> None:
