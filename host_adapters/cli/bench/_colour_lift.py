@@ -147,7 +147,7 @@ def _time(quick: bool) -> Iterator[Row]:
         "peer": lambda: method_a(small),
     }
     wall, spent = _medians(jobs, 2 if quick else 5)
-    where = f"{width}x{height} RGB float32, {device.threads} threads, a seventh of the pixels above the knee"
+    where = f"{width}x{height} RGB float32, {device.threads} threads, a tenth of the pixels above the knee"
     yield Row("plain copy", 1e3 * wall["copy"], "ms", note=f"np.copyto, processor {1e3 * spent['copy']:.0f} ms")
     for name, label in (
         ("curve", "the curve alone"),
