@@ -135,10 +135,9 @@ def _speed(quick: bool) -> Iterator[Row]:
             spent[precision] = min(_seconds(light, model, precision) for _ in range(repeats)) / (side * side / 1e6)
         note = f"processor time on one thread, {side}x{side} luma, x2, the way back to the data included"
         yield Row(f"{model}: float32, an input megapixel", spent["float32"], "s", note=note)
-        yield Row(
-            f"{model}: bfloat16 over float32, speed", spent["float32"] / spent["bfloat16"], "×",
-            note="under 1 on processors without AVX-512 BF16 or AMX",
-        )  # fmt: skip
+        for half in ("float16", "bfloat16"):
+            ratio = spent["float32"] / spent[half]
+            yield Row(f"{model}: {half} over float32, speed", ratio, "×", note="under 1 on processors that lack it")
         if "int8" in spent:
             one = _int8_gain(model, 96 if quick else 230, repeats)
             yield Row(f"{model}: int8 over float32, speed", spent["float32"] / spent["int8"], "×", note="whole")
