@@ -53,8 +53,9 @@ class Foreign:
         """Run the net on a coded tile, padded to the sizes that it takes; return what it says over Lanczos."""
         import torch
 
-        kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(precision)
-        if kind is None or (kind is torch.bfloat16 and not self.held.supports_bfloat16):
+        kind = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+        able = {torch.bfloat16: self.held.supports_bfloat16, torch.float16: self.held.supports_half}
+        if kind is None or not able.get(kind, True):
             raise GraphError(
                 f"{self.held.architecture.name} cannot run in {precision}", file=self.path, remedy="Use float32."
             )

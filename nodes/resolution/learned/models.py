@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "weights"
 PICKLES = (".pth", ".pt", ".ckpt")
 DEFAULT = "default"
 """Another name of the first of them."""
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 
 
 class Net(Protocol):
@@ -87,7 +87,7 @@ class Plain:
         return not self.stored.repairs
 
     def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
-        """Run the net; in bfloat16 all layers but the first, which sees the light, in int8 through ONNX Runtime."""
+        """Run the net; in halves all layers but the first, which sees the light; in int8 through ONNX Runtime."""
         import torch
 
         from safelight.nodes.resolution.learned.nets import added
@@ -98,7 +98,7 @@ class Plain:
             if "int8" not in self._held:
                 self._held["int8"] = Session(self.stored)
             return torch.from_numpy(self._held["int8"].added(code.cpu().numpy())).to(code.device)
-        kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        kind = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(precision, torch.float32)
         key = (kind, str(code.device))
         if key not in self._held:
             self._held[key] = {
