@@ -59,8 +59,8 @@ class UpscaleParams(Params):
         kind="path",
     )
     pickled: bool = param(False, "Take weights from .pth files too. Such files can hold programs: of weights, only.")
-    precision: Literal["auto", "float32", "bfloat16", "int8"] = param(
-        "auto", "Of the net alone. int8 is for preview: it bands. auto is float32, on a GPU bfloat16."
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = param(
+        "auto", "Of the net alone. auto is float32, on a GPU float16. int8 is for preview: it bands."
     )
 
 
