@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
-from safelight.graph.node import Inputs, Request
+from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.io.plate import Plate, PlateParams
@@ -223,6 +223,8 @@ def _deblocked(codes: Codes) -> tuple[Floats, Mapping[str, Any]]:
 
 
 class _One:
+    settings = Settings()
+
     def __init__(self, image: Image) -> None:
         self._image = image
 
