@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.signal import fftconvolve
 
 from safelight.nodes.damage.blobs import EIGHT
 
@@ -155,6 +154,8 @@ def _fringe(own: Floats, others: tuple[Floats, Floats], box: tuple[slice, ...]) 
     one = own[inner].astype(np.float64)
     one -= one.mean()
     power = (one**2).sum()
+    from scipy.signal import fftconvolve  # a second to import, which the command line's help need not wait for
+
     wide = _grown(inner, SHIFT, own.shape)
     ones = np.ones_like(one)
     # The smaller a piece is, the better something or other looks like it by chance.

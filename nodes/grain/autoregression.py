@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,6 +147,8 @@ def run(a: Floats, lag: int, noise: Floats) -> Floats:
     out = noise.copy()
     places = neighbours(lag)
     within = a[len(places) - lag :][::-1]
+    from scipy.signal import lfilter  # a second to import, which the command line's help need not wait for
+
     last = noise.shape[-1] - _PAD
     for y in range(_PAD, noise.shape[-2]):
         row = out[..., y, _PAD:last].copy()
