@@ -135,8 +135,9 @@ def space_of(name: str) -> str:
 def hdr_parameters(document: Document, colour: Colour, registry: Registry | None = None) -> dict[str, dict[str, Any]]:
     """Return what the project's HDR settings say of a document's nodes, by node and parameter.
 
-    A node with a parameter `peak` in cd/m² (a lift, an encoding for a display) takes the mastering display's light, a
-    Write that knows them `mastering_max` and `hdr10plus`. What the document sets itself stands.
+    A node with a parameter `peak` in cd/m² (a lift, an HDR signal) takes the mastering display's light;
+    so does a Write that knows `mastering_max` and `hdr10plus`, where the document encodes PQ: other signals have no
+    mastering display. What the document sets itself stands.
     """
     registry = registry if registry is not None else default_registry()
     peak = colour.peak
@@ -146,12 +147,20 @@ def hdr_parameters(document: Document, colour: Colour, registry: Registry | None
     said: dict[str, Any] = {"peak": peak, "mastering_max": peak}
     if colour.settings.get("hdr10PlusControlsOn") == "1":
         said["hdr10plus"] = True
-    for name, entry in document.entries.items():
-        if entry.type not in registry:
+    entries = {name: entry for name, entry in document.entries.items() if entry.type in registry}
+    knows = {name: type(registry[entry.type]).Params.model_fields for name, entry in entries.items()}
+    encodings = {
+        name: entry.params.get("encoding", knows[name]["encoding"].default)
+        for name, entry in entries.items()
+        if "encoding" in knows[name]
+    }
+    for name, entry in entries.items():
+        if encodings.get(name, "pq") not in ("pq", "hlg"):
             continue
-        fields = type(registry[entry.type]).Params.model_fields
         for parameter, value in said.items():
-            known = fields.get(parameter)
+            if parameter != "peak" and "pq" not in encodings.values():
+                continue
+            known = knows[name].get(parameter)
             light = known is not None and (extra(known).get("unit") == "cd/m²" or parameter == "hdr10plus")
             if light and parameter not in entry.params:
                 found.setdefault(name, {})[parameter] = value

@@ -215,3 +215,18 @@ def test_every_space_that_is_known_is_in_the_built_in_config(monkeypatch: pytest
     config = config_for(Settings())
     names = set(config.names())
     assert [space for space in SPACES.values() if space not in names] == []
+
+
+def test_only_a_pq_signal_gets_a_mastering_display(host: Host) -> None:
+    from safelight.graph.document import Document
+    from safelight.host_adapters.resolve.project import hdr_parameters
+
+    host.settings.update({"hdrMasteringOn": "1", "hdrMasteringLuminanceMax": "1000"})
+    colour = place_of(host).colour
+    write = '[nodes.out]\ntype = "Write"\npath = "x.####.exr"\n'
+    assert hdr_parameters(Document.parse(f"safelight = 1\n{write}"), colour) == {}
+    for encoding in ("pq", "srgb"):
+        text = f'safelight = 1\n[nodes.show]\ntype = "Deliver"\nencoding = "{encoding}"\n{write}'
+        found = hdr_parameters(Document.parse(text), colour)
+        assert found.get("show", {}).get("peak") == (1000 if encoding == "pq" else None)
+        assert found.get("out", {}).get("mastering_max") == (1000 if encoding == "pq" else None)
