@@ -237,3 +237,24 @@ def test_resampled(size: tuple[int, int], ratio: float) -> None:
     for c in range(2):
         across = along(planes[c].astype(np.float64).T, source.x0, range(out.x0, out.x1)).T
         np.testing.assert_allclose(found[c], along(across, source.y0, range(out.y0, out.y1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_resample_in_every_build(size: tuple[int, int]) -> None:
+    """Along a row: the builds agree, and with a sum over the pixels around in float64."""
+    source, ratio, x0 = values(size, 2), 0.75, -3
+    middle = place(np.arange(x0, x0 + size[1]), ratio)  # type: ignore[arg-type]
+    nearest = np.floor(middle + 0.5)
+    where = np.stack([nearest, middle - nearest])[:, None].astype(np.float32)
+    [out] = run(
+        "upscale_resample", {"out": (2,)}, size,
+        source=source, place=(where, Region(x0, 0, x0 + size[1], 1)),
+        window=(lanczos(np.linspace(0, 3, 6145)), (0.0, 3.0)), planes=2, down=0, taps=taps(ratio), narrow=1.0,
+    )  # fmt: skip
+    reach = np.arange(-taps(ratio), taps(ratio) + 1)
+    for x in range(size[1]):
+        weights = lanczos(middle[x] - nearest[x] - reach)
+        around = source.astype(np.float64)[:, :, np.clip(nearest[x].astype(int) + reach - x0, 0, size[1] - 1)]
+        close = around[:, :, np.abs(middle[x] - nearest[x] - reach) < 1]
+        want = np.clip(around @ weights / weights.sum(), close.min(2), close.max(2))
+        np.testing.assert_allclose(out[:, :, x], want, atol=2e-5)
