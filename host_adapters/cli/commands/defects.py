@@ -93,6 +93,7 @@ def defects(
     from safelight.host_adapters.cli.defect_page import page as page_of
     from safelight.host_adapters.cli.defect_search import find, frames_of, of_sequence, search_of, striking
     from safelight.host_adapters.cli.guard import interruptible
+    from safelight.host_adapters.cli.landed import write_text
     from safelight.host_adapters.cli.progress import progress_of
     from safelight.nodes.damage.defects import Defects
 
@@ -141,7 +142,7 @@ def defects(
             if page is not None:
                 saved = (output or (there[0] if there else target.with_suffix(".json"))).name
                 text = page_of(made, names, found.listed, title=title, view=view, file=saved, flagged=found.flagged)
-                _write(page, text)
+                write_text(page, text, "the page")
                 files.append(page)
     if as_json:
         listed = found.listed.defects
@@ -164,19 +165,6 @@ def defects(
         say(f"wrote {path}")
     if output is None:
         say("nothing was listed in a file: -o FILE.json does")
-
-
-def _write(path: Path, text: str) -> None:
-    from safelight.graph.errors import GraphError
-
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise GraphError(f"the page cannot be written: {error.strerror}", file=path) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _print(found: Listed, frames: int) -> None:

@@ -59,6 +59,7 @@ def lut(
     from safelight.graph.errors import GraphError
     from safelight.graph.graph import Graph
     from safelight.host_adapters.cli.console import out, put_json, say
+    from safelight.host_adapters.cli.landed import write_text
     from safelight.host_adapters.lut.chain import Chain
     from safelight.host_adapters.lut.table import Shaper, apply_cube, cube_text, dctl_text, make_table, measure
 
@@ -81,7 +82,7 @@ def lut(
     if suffix == ".dctl":
         texts[output.expanduser()] = dctl_text(cube.name, by, title)
     for path, text in texts.items():
-        _write(path, text)
+        write_text(path, text, "the table")
 
     def through(colours):  # type: ignore[no-untyped-def]
         if suffix == ".dctl" and by is not None:
@@ -115,16 +116,3 @@ def lut(
     )
     for path in texts:
         say(f"wrote {path}")
-
-
-def _write(path: Path, text: str) -> None:
-    from safelight.graph.errors import GraphError
-
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise GraphError(f"the table cannot be written: {error.strerror}", file=path) from None
-    finally:
-        temporary.unlink(missing_ok=True)

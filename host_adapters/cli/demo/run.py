@@ -25,6 +25,7 @@ from safelight.host_adapters.cli.demo.documents import PITCH, STEPS, Shot, docum
 from safelight.host_adapters.cli.demo.measure import Measured, measure
 from safelight.host_adapters.cli.demo.page import page
 from safelight.host_adapters.cli.demo.pictures import contact_sheet, data_uri, save_png, view_of
+from safelight.host_adapters.cli.landed import write_text
 
 REPORT = "figures.json"
 
@@ -70,7 +71,7 @@ def make_demo(
     graphs: dict[str, Graph] = {}
     files = 0
     for name, text in documents(shot).items():
-        _write(folder / name, text)
+        write_text(folder / name, text)
         graph = Graph.from_document(load_document(folder / name))
         graphs[name] = graph
         progress.note(f"{name}")
@@ -108,9 +109,9 @@ def make_demo(
         foot=f"Made in {seconds:.0f} s on {device.threads} threads ({device.kind}), {platform.machine()}.",
     )
     target = folder / "index.html"
-    _write(target, text)
+    write_text(target, text)
     made = Demo(folder, target, sheet, files, time.monotonic() - began, measured)
-    _write(folder / REPORT, json.dumps(made.as_data(), indent=1) + "\n")
+    write_text(folder / REPORT, json.dumps(made.as_data(), indent=1) + "\n")
     return made
 
 
@@ -144,15 +145,3 @@ def _make(folder: Path) -> None:
         raise GraphError("this is a file, not a folder", file=folder, remedy="Name another folder.") from None
     except OSError as error:
         raise GraphError(f"the folder cannot be made: {error.strerror}", file=folder) from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file under its name only when it is complete."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise GraphError(f"the file cannot be written: {error.strerror}", file=path) from None
-    finally:
-        temporary.unlink(missing_ok=True)
