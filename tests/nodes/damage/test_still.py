@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -46,8 +48,10 @@ def test_dust_beside_fringes_is_found() -> None:
     assert found[14:38, 261].mean() < 0.1, "longer than five times its width: no dust"
 
 
-@pytest.mark.parametrize("radius", [8, 24, 60, 150])
-@pytest.mark.parametrize("size", [(1, 1), (1, 37), (63, 5), (130, 171)])
+@pytest.mark.parametrize(
+    ("size", "radius"),
+    [*product([(1, 1), (1, 37), (63, 5)], [8, 24, 60, 150]), *product([(130, 171)], [8, 24, 60])],
+)
 def test_wide_medians_are_near_the_slow_ones(size: tuple[int, int], radius: int) -> None:
     rng = np.random.default_rng(4)
     y, x = np.mgrid[: size[0], : size[1]]
