@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from safelight.colour.config import config_for
 from safelight.graph.device import Device
 from safelight.graph.image import colour_planes
+from safelight.host_adapters.cli.lettering import wrapped
 from safelight.nodes.colour.fading import Fade
 from safelight.nodes.colour.records import rec709
 
@@ -118,7 +119,7 @@ def draw_fade(found: Mapping[str, Any], title: str, before: Image.Image, after: 
     pen = ImageDraw.Draw(picture)
     big, font = ImageFont.load_default(22), ImageFont.load_default(14)
     pen.text((40, 18), title, _TEXT, big)
-    for number, line in enumerate(_wrapped(str(found["note"]), pen, font, SIZE[0] - 80)[:2]):
+    for number, line in enumerate(wrapped(str(found["note"]), pen, font, SIZE[0] - 80)[:2]):
         pen.text((40, 50 + 19 * number), line, _FAINT, font)
     fade = Fade.of(found["vector"])
     d = np.linspace(*_DENSITY, 121)
@@ -169,17 +170,6 @@ def _panel(
         inside = [(float(a), float(b)) for a, b in zip(x, row, strict=True) if _DENSITY[0] <= b <= _DENSITY[1]]
         if len(inside) > 1:
             pen.line([at(a, b) for a, b in inside], ink, 3, joint="curve")
-
-
-def _wrapped(text: str, pen: ImageDraw.ImageDraw, font: Any, width: float) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if pen.textlength(longer, font) > width and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
 
 
 def page(found: Mapping[str, Any], title: str, plot: Image.Image) -> str:

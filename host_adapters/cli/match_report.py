@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 from safelight.host_adapters.cli.grain_plot import ticks
+from safelight.host_adapters.cli.lettering import wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +78,7 @@ def draw_match(result: Mapping[str, Any], title: str) -> Image.Image:
     big, font = ImageFont.load_default(22), ImageFont.load_default(14)
     pen.text((40, 18), title, _TEXT, big)
     note, last = str(result["note"]), 50
-    for line in _wrapped(note, pen, font, SIZE[0] - 80)[:2]:
+    for line in wrapped(note, pen, font, SIZE[0] - 80)[:2]:
         pen.text((40, last), line, _FAINT, font)
         last += 19
     names = list(result.get("reference", {}).get("channels", {}))
@@ -112,17 +113,6 @@ def _curve(one: Mapping[str, Any]) -> Marks:
 def _rings(one: Mapping[str, Any]) -> Marks:
     count = max(1, len(one["spectrum"]))
     return [((index + 0.5) * 0.5 / count, power) for index, power in enumerate(one["spectrum"])]
-
-
-def _wrapped(text: str, pen: ImageDraw.ImageDraw, font: Any, width: float) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if pen.textlength(longer, font) > width and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
 
 
 def _panel(

@@ -15,6 +15,17 @@ _UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 GraphFile = Annotated[Path, typer.Argument(metavar="GRAPH", help="Graph document (TOML).", show_default=False)]
+Target = Annotated[
+    Path,
+    typer.Argument(
+        metavar="GRAPH|SEQUENCE",
+        help="Graph document (.toml), or file, folder or sequence (shot.####.exr).",
+        show_default=False,
+    ),
+]
+ColourSpace = Annotated[
+    str, typer.Option("--colourspace", help="Colour space of a sequence, where the files do not say it.")
+]
 Frames = Annotated[
     str | None,
     typer.Option("--frames", "-f", metavar="RANGE", help="Frames: 1001-1100, 1001-1100x2, 1001,1005. Default: all."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safelight.host_adapters.cli.options import DeviceName, Json, Memory, Threads, Untrusted, read_size
+from safelight.host_adapters.cli.options import ColourSpace, DeviceName, Json, Memory, Threads, Untrusted, read_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,9 +82,7 @@ def analyse(
         bool,
         typer.Option("--cuts", help="Find cuts, dissolves and fades too, as 'safelight cuts': every frame is read."),
     ] = False,
-    colourspace: Annotated[
-        str, typer.Option("--colourspace", help="Colour space of the plate, where the files do not say it.")
-    ] = "auto",
+    colourspace: ColourSpace = "auto",
     device: DeviceName = "auto",
     threads: Threads = None,
     memory: Memory = None,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safelight.host_adapters.cli.options import DeviceName, Json, Memory, Threads, Untrusted, read_size
+from safelight.host_adapters.cli.options import (
+    ColourSpace,
+    DeviceName,
+    Json,
+    Memory,
+    Target,
+    Threads,
+    Untrusted,
+    read_size,
+)
 
 if TYPE_CHECKING:
     from safelight.graph.document import Document
@@ -15,40 +24,31 @@ if TYPE_CHECKING:
 
 
 def cuts(
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="GRAPH|SEQUENCE",
-            help="Graph document (.toml), or file, folder or sequence (shot.####.exr).",
-            show_default=False,
-        ),
-    ],
+    target: Target,
     write: Annotated[
-        bool, typer.Option("--write", help="Put the cuts into [shot] of the graph document; the rest stays as it is.")
+        bool, typer.Option("--write", help=r"Put the cuts into \[shot] of the graph document; the rest stays as it is.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="With --write: replace a list that is there.")] = False,
     node: Annotated[
         str | None, typer.Option("--node", metavar="NAME", help="The node to look at; default: all that read pictures.")
     ] = None,
-    colourspace: Annotated[
-        str, typer.Option("--colourspace", help="Colour space of a sequence, where the files do not say it.")
-    ] = "auto",
+    colourspace: ColourSpace = "auto",
     device: DeviceName = "auto",
     threads: Threads = None,
     memory: Memory = None,
     untrusted: Untrusted = False,
     as_json: Json = False,
 ) -> None:
-    """Find the cuts, dissolves and fades of a clip, whatever flickers, flashes, is dirty or moves fast.
+    r"""Find the cuts, dissolves and fades of a clip, whatever flickers, flashes, is dirty or moves fast.
 
     A cut is given by the first frame of the new shot. Of a graph, every node that reads pictures is looked at. The
-    list in [shot] bounds what temporal nodes see; edit it where it is wrong. Dissolves are told, not written: across
+    list in \[shot] bounds what temporal nodes see; edit it where it is wrong. Dissolves are told, not written: across
     them motion can be followed.
 
     \b
     Examples
       safelight cuts shot.toml                  look
-      safelight cuts shot.toml --write          and put cuts = [...] into [shot]
+      safelight cuts shot.toml --write          and put cuts = [...] into \[shot]
       safelight cuts scan.####.dpx --json
     """
     from safelight.graph.document import load_document

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from safelight.host_adapters.cli.options import (
+    ColourSpace,
     DeviceName,
     Frames,
     Json,
     Memory,
     Sets,
+    Target,
     Threads,
     Untrusted,
     read_sets,
@@ -27,14 +29,7 @@ WORST = 10
 
 
 def defects(
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="GRAPH|SEQUENCE",
-            help="Graph document (.toml), or file, folder or sequence (shot.####.exr).",
-            show_default=False,
-        ),
-    ],
+    target: Target,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -61,9 +56,7 @@ def defects(
         float, typer.Option("--least", min=0, max=1, metavar="SCORE", help="Leave out what scores less.")
     ] = 0.5,
     sets: Sets = None,
-    colourspace: Annotated[
-        str, typer.Option("--colourspace", help="Colour space of a sequence, where the files do not say it.")
-    ] = "auto",
+    colourspace: ColourSpace = "auto",
     device: DeviceName = "auto",
     threads: Threads = None,
     memory: Memory = None,

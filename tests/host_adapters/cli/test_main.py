@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -173,3 +174,15 @@ def test_interruption_leaves_whole_frames_only(tmp_path: Path, number: signal.Si
         assert name.startswith("plate.") and name.endswith(".exr")
         pixels = OpenImageIO.ImageBuf(str(out / name)).get_pixels(OpenImageIO.FLOAT)
         assert pixels.shape == (360, 640, 3)
+
+
+def test_help_shows_every_word() -> None:
+    """Rich takes [word] for markup and leaves it out, unless it is written \\[word]."""
+    commands, seen = [typer.main.get_command(app)], 0
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        for text in (command.help, *(getattr(option, "help", None) for option in command.params)):
+            seen += 1
+            assert not re.search(r"(?<!\\)\[[a-z]+\]", text or ""), f"{command.name}: {text}"
+    assert seen > 100
