@@ -18,8 +18,8 @@ from safelight.host_adapters.resolve.job import Options, Place
 from safelight.host_adapters.resolve.project import read_colour
 from safelight.host_adapters.timeline.shot_documents import template_of
 from tests.host_adapters.timeline.conftest import pixel, write_frame
+from tests.stand_ins.resolve_like.clips import MediaPoolItem, TimelineItem
 from tests.stand_ins.resolve_like.host import Host
-from tests.stand_ins.resolve_like.objects import MediaPoolItem, TimelineItem
 
 TEMPLATE = """safelight = 1
 [nodes.scan]

@@ -14,8 +14,8 @@ from safelight.graph.errors import GraphError
 from safelight.host_adapters.resolve.install import NAMES, install, scripts, scripts_folder, uninstall
 from tests.host_adapters.cli.conftest import Safelight, safelight
 from tests.host_adapters.resolve.conftest import LENGTH, OFFSET, TEMPLATE, shown
+from tests.stand_ins.resolve_like.clips import Fake
 from tests.stand_ins.resolve_like.host import Host
-from tests.stand_ins.resolve_like.objects import Fake
 
 __all__ = ["safelight"]  # the fixture
 RIGHT = [(0.25, float(frame), 0.5) for frame in range(OFFSET, OFFSET + LENGTH)]

@@ -1,1 +1,1 @@
-"""A strict stand-in for DaVinci Resolve: `manifest` says what there is, `objects` do it, `host` is the whole."""
+"""A strict stand-in for DaVinci Resolve: `manifest` says what there is, `clips` and `objects` do it, `host` is all."""

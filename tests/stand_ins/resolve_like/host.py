@@ -16,16 +16,9 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 
+from tests.stand_ins.resolve_like.clips import Fake, MediaPoolItem, Timeline
 from tests.stand_ins.resolve_like.manifest import Call
-from tests.stand_ins.resolve_like.objects import (
-    Fake,
-    MediaPool,
-    MediaPoolItem,
-    Project,
-    ProjectManager,
-    Resolve,
-    Timeline,
-)
+from tests.stand_ins.resolve_like.objects import MediaPool, Project, ProjectManager, Resolve
 
 
 @dataclass(frozen=True)
