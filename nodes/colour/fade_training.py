@@ -27,8 +27,10 @@ from safelight.nodes.colour.fade_estimate import COUNT, HIGHEST, LOWEST, NUMBERS
 from safelight.nodes.colour.fade_statistics import LEVELS, Floats, reduced, statistics
 from safelight.nodes.colour.fading import BENDS, DENSEST, EASE, MEDIA, Fade
 
-SAMPLES = {"print": 11000, "negative": 4000, "separations": 4000}
-NETS, WIDTH, STAGES = 4, 56, 2
+SAMPLES = {"print": 22000, "negative": 4000, "separations": 4000}
+SIZES = {"print": (8, 72), "negative": (4, 56), "separations": (4, 56)}
+"""Nets in a set, and how wide their layers are."""
+STAGES = 2
 EPOCHS, BATCH = 32, 160
 UNFADED = 0.25
 SHAPE = (40, 60)
@@ -212,6 +214,7 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
     """Fit a set of nets; return the stage, parameters (n, 15) and the two other answers (n, 2) of unseen pictures."""
     import torch
 
+    nets, width = SIZES[medium]
     torch.manual_seed(1)
     mean, scale = figures.mean(0), figures.std(0) + 1e-2
     rows = np.concatenate([np.clip((figures - mean) / scale, -4, 4), start / np.where(unit > 0, unit, 1)], 1)
@@ -219,19 +222,19 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
     begin, units = (torch.tensor(np.asarray(one, np.float32)) for one in (start, unit))
     faded = torch.tensor(np.asarray(~(made.vector == 0).all(1), np.float32))
     parts = torch.tensor(part)
-    sizes = (x.shape[1], WIDTH, WIDTH, COUNT + 2)
+    sizes = (x.shape[1], width, width, COUNT + 2)
     weights = [
-        (torch.randn(NETS, a, b) * (0.3 if b == sizes[-1] else 1.4) / a**0.5).requires_grad_()
+        (torch.randn(nets, a, b) * (0.3 if b == sizes[-1] else 1.4) / a**0.5).requires_grad_()
         for a, b in pairwise(sizes)
     ]
-    biases = [torch.zeros(NETS, 1, b).requires_grad_() for b in sizes[1:]]
+    biases = [torch.zeros(nets, 1, b).requires_grad_() for b in sizes[1:]]
     steps = max(1, len(x) // BATCH)
     optimiser = torch.optim.AdamW([*weights, *biases], lr=2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * steps)
     low, high = (torch.tensor(one, dtype=torch.float32) for one in (LOWEST, HIGHEST))
 
     def answers(rows: Any, drop: float = 0.0) -> Any:
-        y = rows.expand(NETS, *rows.shape)
+        y = rows.expand(nets, *rows.shape)
         for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
             y = torch.baddbmm(b, torch.nn.functional.dropout(y, drop), w)
             y = torch.relu(y) if i < 2 else y
@@ -245,18 +248,18 @@ def fitted(made: Samples, figures: Any, start: Floats, part: Any, medium: str, u
         for which in torch.randperm(len(x))[: steps * BATCH].reshape(-1, BATCH):
             y = answers(x[which] + 0.1 * torch.randn(len(which), x.shape[1]), 0.1)
             v = found(y, which)
-            many = (NETS, 1, 1, 1)
+            many = (nets, 1, 1, 1)
             left = difference(
                 repaired(v.reshape(-1, COUNT), here[which].repeat(many).reshape(-1, 3, PIXELS)),
                 clean[which].repeat(many).reshape(-1, 3, PIXELS),
                 medium,
-            ).reshape(NETS, -1)
-            seen = (parts[which][None] != torch.arange(NETS)[:, None]).float()
+            ).reshape(nets, -1)
+            seen = (parts[which][None] != torch.arange(nets)[:, None]).float()
             unseen = left.detach().gather(0, parts[which][None])[0]
             loss = left + 0.3 * ((v - begin[which]) / units.clamp_min(1e-3)).square().mean(-1) * (units > 0).any()
             loss = loss + (y[..., COUNT] - (unseen + 0.3).log()).square()
             loss = loss + torch.nn.functional.binary_cross_entropy_with_logits(
-                y[..., COUNT + 1], faded[which].expand(NETS, -1), reduction="none"
+                y[..., COUNT + 1], faded[which].expand(nets, -1), reduction="none"
             )
             optimiser.zero_grad()
             ((loss * seen).sum() / seen.sum()).backward()
@@ -288,7 +291,7 @@ def estimator(pictures: Sequence[tuple[Floats, bool]], medium: str, count: int, 
         jobs = [pool.submit(samples, count // 8, medium, seed) for seed in range(8)]
         made = Samples.joined([job.result() for job in jobs])
         print(f"{medium}: {len(made.figures)} crops of {len(pictures)} pictures", flush=True)
-        part = np.random.default_rng(5).permutation(len(pictures))[made.picture] % NETS
+        part = np.random.default_rng(5).permutation(len(pictures))[made.picture] % SIZES[medium][0]
         known = np.isfinite(made.vector).all(1)
         spread = made.vector[known].std(0)
         unit = np.where(spread > 1e-6, np.maximum(spread, 0.02), 0.0)
