@@ -155,7 +155,6 @@ def _loaded(key: _Key) -> Loaded:
                 local_files_only=True,
                 use_safetensors=not facts.pickled,
                 variant=facts.variant,
-                torch_dtype=torch.float32,
                 low_cpu_mem_usage=False,
                 **options,
             )
@@ -166,17 +165,15 @@ def _loaded(key: _Key) -> Loaded:
                 file=facts.path,
                 remedy="Fetch it again, or another one.",
             ) from None
-    place = torch.device(key.place)
+    place, kind = torch.device(key.place), kinds.get(key.precision, torch.float32)
     for name, net in held.components.items():
         if isinstance(net, torch.nn.Module):
             _whole(name, net, facts)
+            # The decoder of the first kind overflows in halves; the other's takes what its U-Net gives.
+            halved = name == "unet" or (name == "vqvae" and facts.kind != UPSCALE)
+            with _quiet():
+                net.to("cpu" if name == "text_encoder" else place, kind if halved else torch.float32)
             net.eval().requires_grad_(False)
-    held.unet.to(place, kinds.get(key.precision, torch.float32))
-    if facts.kind == UPSCALE:
-        # This decoder overflows in halves.
-        held.vae.to(place)
-    else:
-        held.vqvae.to(place, kinds.get(key.precision, torch.float32))
     return Loaded(facts, held, place, key.precision)
 
 
