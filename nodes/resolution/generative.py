@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
@@ -18,28 +15,14 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import MOVED, SYNTHESISED, codes
-from safelight.graph.region import Region
-from safelight.nodes.damage.draws import mixed
 from safelight.nodes.resolution.channels import hand_through, kinds, nearest, repeat
-from safelight.nodes.resolution.diffusion import folder, memory, running
+from safelight.nodes.resolution.diffusion import folder, memory
 from safelight.nodes.resolution.diffusion.folder import Facts
+from safelight.nodes.resolution.diffusion.frame import Frame, around, faithful, small
 from safelight.nodes.resolution.diffusion.running import Wish
-from safelight.nodes.resolution.diffusion.tiles import Grid, mirrored
-from safelight.nodes.resolution.enlarging import enlarged, filled, missing, reach, scaled
-from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
+from safelight.nodes.resolution.diffusion.tiles import Grid
+from safelight.nodes.resolution.enlarging import missing, scaled
 from safelight.nodes.resolution.learned.enlarge import placed
-from safelight.nodes.resolution.learned.sampling import REACH, reduced, returning, spread
-
-Planes = npt.NDArray[np.float32]
-
-CALM = 4.0
-"""Input pixels, standard deviation of the blur under which colour is always the data's."""
-HOLD = REACH + 2 + round(3 * CALM)
-"""Input pixels around that bringing a pixel back to the data takes: the way back, the reduction, the blur."""
-STRIP = 512
-"""Rows that are brought back at a time."""
-_FILL = 4
-"""Input pixels around a missing one that stand in for it, and one."""
 
 
 class GenerativeUpscaleParams(Params):
@@ -177,29 +160,40 @@ class GenerativeUpscale(Node):
         """Ask for the pixels of all tiles that the region takes, and for those that stand mirrored beyond the edges."""
         if not request.region:
             return {"input": (request,)}
-        grid, region = _grid(params, _facts(params)), request.region
-        # A tile that reaches over the data window's edge sees at most its own side more of the mirror.
-        around = HOLD + max(2 * grid.side + grid.shared + _FILL, reach(_doublings(params.scale)))
-        return {"input": (Request(request.frame, _small(region, params.scale).grow(around)),)}
+        grid = _grid(params, _facts(params))
+        seen = small(request.region, params.scale).grow(around(grid, params.scale))
+        return {"input": (Request(request.frame, seen),)}
 
     def compute(self, params: GenerativeUpscaleParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Enlarge colour by the pipeline; coverage and data as Upscale does."""
         here = Device("cpu", device.threads)
         source, scale, region = here.download(inputs["input"]), params.scale, request.region
-        data = inputs.clips["input"].extent_at(request.frame)
         colour, cover, other = kinds(source)
         out = here.empty((len(source.channels), region.height, region.width))
         if colour:
             planes = np.ascontiguousarray(source.data[list(colour)])
-            job = _Job(params, _facts(params), request.frame, data, planes, source.region, device)
-            for strip, made in job.strips(region):
+            facts = _facts(params)
+            moving = (request.frame,) if params.seed_over_time == "moving" else ()
+            frame = Frame(
+                planes,
+                source.region,
+                inputs.clips["input"].extent_at(request.frame),
+                facts,
+                _grid(params, facts),
+                _wish(params, facts, _precision(params, device)),
+                (params.seed, *moving),
+                params.fidelity,
+                device,
+                int(params.memory * 1e9),
+            )
+            for strip, made in frame.strips(region):
                 hand_through(planes, source.region, strip, scale, made, here)
                 y = strip.y0 - region.y0
                 for at, plane in enumerate(colour):
                     out[plane, y : y + strip.height] = made[at]
         if cover:
             planes = np.ascontiguousarray(source.data[list(cover)])
-            made = _faithful(planes, source.region, region, scale, here, coverage=True)
+            made = faithful(planes, source.region, region, scale, here, coverage=True)
             hand_through(planes, source.region, region, scale, made, here)
             for at, plane in enumerate(cover):
                 out[plane] = made[at]
@@ -229,8 +223,10 @@ def _facts(params: GenerativeUpscaleParams) -> Facts:
     return folder.look(params.pipeline, pickled=params.pickled)
 
 
-def _doublings(scale: int) -> int:
-    return scale.bit_length() - 1
+def _precision(params: GenerativeUpscaleParams, device: Device) -> str:
+    if params.precision != "auto":
+        return params.precision
+    return "float32" if placed(device).type == "cpu" else "float16"
 
 
 def _wish(params: GenerativeUpscaleParams, facts: Facts, precision: str) -> Wish:
@@ -261,140 +257,3 @@ def _grid(params: GenerativeUpscaleParams, facts: Facts) -> Grid:
             remedy=f"Use {other}more memory{'' if params.precision != 'auto' else ', or precision = float16'}.",
         )
     return Grid(fits, 2 * round(fits * params.overlap / 2))
-
-
-def _small(region: Region, scale: int) -> Region:
-    """Return the input pixels that a region of the result lies in."""
-    return Region(region.x0 // scale, region.y0 // scale, -(-region.x1 // scale), -(-region.y1 // scale))
-
-
-# --- pixels ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    params: GenerativeUpscaleParams
-    facts: Facts
-    frame: int
-    data: Region
-    """The whole data window, of which `source` may be a part."""
-    planes: Planes
-    source: Region
-    device: Device
-
-    def strips(self, region: Region) -> Iterator[tuple[Region, Planes]]:
-        """Yield the enlarged picture, scene-linear, a strip at a time."""
-        scale, around = self.params.scale, _small(region, self.params.scale).grow(HOLD).intersect(self.data)
-        net = self._net(around)
-        for y in range(region.y0, region.y1, STRIP):
-            strip = Region(region.x0, y, region.x1, min(y + STRIP, region.y1))
-            small = _small(strip, scale).grow(HOLD).intersect(self.data)
-            wide = scaled(small, scale)
-            top = (small.y0 - around.y0) * scale
-            made = self._held(net[:, top : top + wide.height], small)
-            at, left = strip.y0 - wide.y0, strip.x0 - wide.x0
-            yield strip, decode(np.ascontiguousarray(made[:, at : at + strip.height, left : left + strip.width]))
-
-    def _held(self, net: Planes, small: Region) -> Planes:
-        """Return what the net made, over `small`, brought back to the faithful enlargement, in code.
-
-        Both are compared where the net can follow, in 0 to 1; what lies outside is laid on at the end.
-        """
-        scale, here = self.params.scale, Device("cpu", self.device.threads)
-        near = small.grow(reach(_doublings(scale))).intersect(self.source)
-        y, x = near.y0 - self.source.y0, near.x0 - self.source.x0
-        given = np.ascontiguousarray(self.planes[:, y : y + near.height, x : x + near.width])
-        code = encode(_faithful(given, near, scaled(small, scale), scale, here))
-        inside = np.clip(code, np.float32(0), np.float32(1))
-        apart = reduced(inside, scale) - reduced(net, scale)
-        calm = spread(apart, _blur())
-        apart = calm + np.float32(self.params.fidelity) * (apart - calm)
-        held: Planes = net + spread(apart, returning("cubic", scale)) + (code - inside)
-        return held
-
-    def _net(self, around: Region) -> Planes:
-        """Return what the pipeline makes over `around`, its tiles laid over each other; code 0 to 1."""
-        params, scale = self.params, self.params.scale
-        place = placed(self.device)
-        precision = params.precision
-        if precision == "auto":
-            precision = "float32" if place.type == "cpu" else "float16"
-        wish, grid = _wish(params, self.facts, precision), _grid(params, self.facts)
-        code = self._code()
-        total = np.zeros((len(code), around.height * scale, around.width * scale), np.float32)
-        rows, columns = grid.covers(around, self.data)
-        corners = [(row, column) for row in rows for column in columns]
-        loaded = running.load(self.facts, precision, place)
-
-        def work(corner: tuple[int, int]) -> Planes:
-            return self._tile(loaded, code, grid, corner, wish)
-
-        for (row, column), made in zip(corners, self._run(work, corners, grid, wish, place), strict=True):
-            down = grid.window(row, (self.data.y0, self.data.y1), scale)
-            across = grid.window(column, (self.data.x0, self.data.x1), scale)
-            tile = Region.sized(grid.side, grid.side, grid.first(column), grid.first(row))
-            both = scaled(tile.intersect(around), scale)
-            corner, whole = scaled(tile, scale), scaled(around, scale)
-            ys, xs = slice(both.y0 - corner.y0, both.y1 - corner.y0), slice(both.x0 - corner.x0, both.x1 - corner.x0)
-            share = down[ys, None] * across[None, xs]
-            total[:, both.y0 - whole.y0 : both.y1 - whole.y0, both.x0 - whole.x0 : both.x1 - whole.x0] += (
-                made[:, ys, xs] * share
-            )
-        return total
-
-    def _code(self) -> Planes:
-        """Return what the pipeline is shown: code from 0 to 1, without gaps."""
-        bad = missing(self.planes, np)
-        whole = filled(self.planes, bad, np) if bool(bad.any()) else self.planes
-        return np.clip(encode(whole), np.float32(0), np.float32(1))
-
-    def _tile(self, loaded: running.Loaded, code: Planes, grid: Grid, corner: tuple[int, int], wish: Wish) -> Planes:
-        row, column = corner
-        rows = mirrored(grid.first(row), grid.side, (self.data.y0, self.data.y1)) - self.source.y0
-        columns = mirrored(grid.first(column), grid.side, (self.data.x0, self.data.x1)) - self.source.x0
-        seen = code[:, rows[:, None], columns[None]]
-        moving = self.params.seed_over_time == "moving"
-        seed = mixed(self.params.seed, row, column, *((self.frame,) if moving else ())) >> 1
-        made = loaded.made(np.repeat(seen, 3, axis=0) if len(seen) == 1 else seen, seed, wish)
-        if len(seen) == 1:
-            r, g, b = (made[c] * LUMA[c] for c in range(3))
-            made = (r + g + b)[None]
-        return made
-
-    def _run(self, work: Any, corners: Sequence[Any], grid: Grid, wish: Wish, place: Any) -> Iterator[Planes]:
-        import torch
-
-        if place.type != "cpu":
-            try:
-                with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                    for corner in corners:
-                        yield work(corner)
-            except torch.cuda.OutOfMemoryError:
-                torch.cuda.empty_cache()
-                free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_allocated()
-                raise running.short_of_memory(self.facts, grid.side, wish, free) from None
-            return
-        # One thread each, so that no sum is ever shared out.
-        sizes = self.facts.sizes
-        spare = self.params.memory * 1e9 - memory.weights(sizes, wish.precision)
-        each = memory.working(sizes, grid.side, precision=wish.precision, guided=wish.guided)
-        many = max(1, min(self.device.threads, int(spare // each)))
-        with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(work, corners)
-
-
-def _faithful(
-    planes: Planes, source: Region, region: Region, scale: int, device: Device, *, coverage: bool = False
-) -> Planes:
-    whole = scaled(source, scale)
-    y, x = region.y0 - whole.y0, region.x0 - whole.x0
-    fine: Planes = enlarged(planes, source, _doublings(scale), device, coverage=coverage)
-    return np.ascontiguousarray(fine[:, y : y + region.height, x : x + region.width])
-
-
-@lru_cache(maxsize=1)
-def _blur() -> npt.NDArray[np.float64]:
-    """Return the taps of a Gaussian, as one row: a spreading that enlarges by 1."""
-    at = np.arange(-round(3 * CALM), round(3 * CALM) + 1)
-    taps = np.exp(-0.5 * (at / CALM) ** 2)
-    return np.asarray((taps / taps.sum())[None])

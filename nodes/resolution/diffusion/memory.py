@@ -68,8 +68,8 @@ def weights(sizes: Sizes, precision: str) -> int:
 
 def working(sizes: Sizes, tile: int, *, precision: str = "float32", guided: bool = True) -> int:
     """Return the bytes that come and go while a tile is made."""
-    unet = _unet(sizes.unet, tile) * (2 if guided else 1) * _WIDTH.get(precision, 4)
-    return max(unet, 4 * _decoder(sizes.decoder, tile))
+    unet = unet_values(sizes.unet, tile) * (2 if guided else 1) * _WIDTH.get(precision, 4)
+    return max(unet, 4 * decoder_values(sizes.decoder, tile))
 
 
 def largest(sizes: Sizes, budget: int, *, precision: str = "float32", guided: bool = True, most: int = 0) -> int:
@@ -80,7 +80,8 @@ def largest(sizes: Sizes, budget: int, *, precision: str = "float32", guided: bo
     return 0
 
 
-def _unet(config: Mapping[str, Any], tile: int) -> int:
+def unet_values(config: Mapping[str, Any], tile: int) -> int:
+    """Return how many values of one picture are alive in a U-Net, at most."""
     channels = [int(c) for c in config["block_out_channels"]]
     levels = len(channels)
     layers = _each(config.get("layers_per_block", 2), levels)
@@ -109,7 +110,8 @@ def _attention(config: Mapping[str, Any], level: int, channels: int, area: int) 
     return (18 if crossed else 5) * channels * area + 2 * heads * area * seen
 
 
-def _decoder(config: Mapping[str, Any], tile: int) -> int:
+def decoder_values(config: Mapping[str, Any], tile: int) -> int:
+    """Return how many values are alive in a decoder, at most."""
     channels = [int(c) for c in config["block_out_channels"]]
     middle = tile**2
     most = 2 * middle**2 + 5 * channels[-1] * middle if config.get("mid_block_add_attention", True) else 0
