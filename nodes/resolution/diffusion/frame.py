@@ -113,18 +113,13 @@ class Frame:
         total = np.zeros((len(self.planes), region.height * scale, region.width * scale), np.float32)
         rows, columns = grid.covers(region, data)
         corners = [(row, column) for row in rows for column in columns]
+        high, wide = (data.y0, data.y1), (data.x0, data.x1)
         for (row, column), made in zip(corners, self._tiles(corners), strict=True):
             tile = Region.sized(grid.side, grid.side, grid.first(column), grid.first(row))
             both = tile.intersect(region)
-            down, across = (
-                _part(a, b, scale) for a, b in (((both.y0, both.y1), tile.y0), ((both.x0, both.x1), tile.x0))
-            )
-            ys, xs = (_part(a, b, scale) for a, b in (((both.y0, both.y1), region.y0), ((both.x0, both.x1), region.x0)))
-            share = (
-                grid.window(row, (data.y0, data.y1), scale)[down, None]
-                * grid.window(column, (data.x0, data.x1), scale)[None, across]
-            )
-            total[:, ys, xs] += made[:, down, across] * share
+            taken, laid = _part(both, tile, scale), _part(both, region, scale)
+            share = grid.window(row, high, scale)[:, None] * grid.window(column, wide, scale)[None]
+            total[:, *laid] += made[:, *taken] * share[taken]
         return total
 
     def _code(self) -> Planes:
@@ -182,9 +177,10 @@ def faithful(
     return np.ascontiguousarray(fine[:, y : y + region.height, x : x + region.width])
 
 
-def _part(ends: tuple[int, int], start: int, scale: int) -> slice:
-    """Return where pixels lie in an enlarged array that begins at pixel `start`."""
-    return slice((ends[0] - start) * scale, (ends[1] - start) * scale)
+def _part(region: Region, whole: Region, scale: int) -> tuple[slice, slice]:
+    """Return rows and columns of `region` in an enlarged array over `whole`."""
+    y, x = (region.y0 - whole.y0) * scale, (region.x0 - whole.x0) * scale
+    return slice(y, y + region.height * scale), slice(x, x + region.width * scale)
 
 
 @lru_cache(maxsize=1)
