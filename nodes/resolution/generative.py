@@ -100,7 +100,7 @@ class GenerativeUpscale(Node):
     is invented changes: this is not stable over time, and no figure is claimed, as none was measured with real weights.
 
     Memory: tiles are chosen by an estimate from the pipeline's own numbers (weights, skips, the widest block, attention
-    tables). With the published numbers of the 4 times upscaler of Stable Diffusion: 5.5 GB in float32 at its 128
+    tables). With the published numbers of the 4 times upscaler of Stable Diffusion: 5.4 GB in float32 at its 128
     pixels, whatever the size of the frame. A GPU that is full all the same is an error that names the tile to set:
     smaller tiles are another picture. On a processor tiles run side by side, one thread each, within the same budget.
 

@@ -13,7 +13,7 @@ What is counted, in values of the arithmetic's size:
 - attention: its table of scores twice, although most GPUs never write it down.
 - beside that, `CONTEXT` for CUDA itself and the workspace of convolutions.
 
-It errs upwards: live tensors of the real shapes, counted without computing, come to 40 to 95 % of it.
+It errs upwards: live tensors of the real shapes, counted without computing, come to 35 to 90 % of it.
 """
 
 from __future__ import annotations

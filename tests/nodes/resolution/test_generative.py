@@ -209,12 +209,14 @@ def test_reducing_gives_back_what_the_picture_says(pipelines: Folders, kind: str
 
 
 def test_without_fidelity_colour_stays_and_detail_is_the_nets(pipelines: Folders) -> None:
+    import torch
+
     image = Image(np.full((3, 32, 32), 0.18, np.float32) * np.float32([[[1]], [[0.5]], [[2]]]), Region.sized(32, 32))
     out, plain = (encode(x.data) for x in (made(image, pipelines["upscale"], fidelity=0), faithful(image)))
     apart = reduced(out, 4) - reduced(plain, 4)
     taps = np.exp(-0.5 * (np.arange(-12, 13) / CALM) ** 2)
     assert np.abs(spread(apart, (taps / taps.sum())[None])).max() < 0.02 < 0.03 < np.abs(apart).max()
-    loaded = running.load(folder.look(pipelines["upscale"]), "float32", __import__("torch").device("cpu"))
+    loaded = running.load(folder.look(pipelines["upscale"]), "float32", torch.device("cpu"))
     alone = loaded.made(encode(image.data[:, :16, :16]), 1, running.Wish(steps=1))
     assert np.abs(alone.mean((1, 2)) - encode(image.data)[:, 0, 0]).max() > 0.1  # what it would be by itself
 
