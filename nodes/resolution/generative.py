@@ -103,6 +103,7 @@ class GenerativeUpscale(Node):
     tables). With the published numbers of the 4 times upscaler of Stable Diffusion: 5.4 GB in float32 at its 128
     pixels, whatever the size of the frame. A GPU that is full all the same is an error that names the tile to set:
     smaller tiles are another picture. On a processor tiles run side by side, one thread each, within the same budget.
+    Where a render is cut up (--tile), tiles of the pipeline that lie in two parts are made twice.
 
     References: Rombach et al. 2022 (latent diffusion), Irani and Peleg 1991 (back-projection), Jiménez 2023 (tiles).
     """

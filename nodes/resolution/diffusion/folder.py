@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from safelight.graph.errors import GraphError, did_you_mean
-from safelight.nodes.resolution.diffusion.memory import Sizes
+from safelight.nodes.resolution.diffusion.memory import Sizes, needed
 from safelight.nodes.resolution.learned import storing
 
 INDEX = "model_index.json"
@@ -116,19 +116,18 @@ def _looked(path: Path, pickled: bool, state: tuple[tuple[str, int, int], ...]) 
     files = {name: _weights(path / name, pickled) for name in weighted}
     # Tensors are read only once all of them are known to be there.
     stored = {name: sum(_values(file) for file in found if not _pickle(file)) for name, found in files.items()}
-    _fits(configs["unet"], configs[decoder], files["unet"], path, kind)
-    sizes = Sizes(configs["unet"], configs[decoder], {"unet": stored["unet"], "decoder": stored[decoder]})
+    many = {"unet": stored["unet"], "decoder": stored[decoder]}
     if any(_pickle(file) for found in files.values() for file in found):
         lengths = {name: sum(file.stat().st_size for file in found) // 4 for name, found in files.items()}
-        sizes = Sizes(sizes.unet, sizes.decoder, {"unet": lengths["unet"], "decoder": lengths[decoder]})
+        many = {"unet": lengths["unet"], "decoder": lengths[decoder]}
+    sizes = Sizes(configs["unet"], configs[decoder], many)
+    noisiest = _fits(sizes, index, files["unet"], path, kind)
     some = [file for found in files.values() for file in found]
-    most = int(index.get("max_noise_level") or 350)
-    classes_of_noise = configs["unet"].get("num_class_embeds")
     return Facts(
         path,
         kind,
         sizes,
-        min(most, int(classes_of_noise or most + 1) - 1) if kind == UPSCALE else 0,
+        noisiest,
         "fp16" if any(".fp16." in file.name for file in some) else None,
         any(_pickle(file) for file in some),
         _digest(path, parts, some),
@@ -259,15 +258,22 @@ def _values(file: Path) -> int:
     return many
 
 
-def _fits(unet: Mapping[str, Any], decoder: Mapping[str, Any], files: list[Path], path: Path, kind: str) -> None:
-    """Refuse nets that cannot work with each other, with R, G, B, or with their own weights."""
+def _fits(sizes: Sizes, index: Mapping[str, Any], files: list[Path], path: Path, kind: str) -> int:
+    """Refuse nets that cannot work with each other, with R, G, B, or with their own weights; return the highest level
+    of noise that they take."""
+    unet, decoder = sizes.unet, sizes.decoder
     try:
         many, made = int(unet["in_channels"]), int(unet["out_channels"])
         first = int(unet["block_out_channels"][0])
         latent, colours = int(decoder["latent_channels"]), int(decoder["out_channels"])
-        list(decoder["block_out_channels"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise GraphError(f"its configuration is not whole ({error})", file=path, remedy="Fetch it again.") from None
+        levels = int(index.get("max_noise_level") or 350)
+        levels = min(levels, int(unet.get("num_class_embeds") or levels + 1) - 1)
+        # What memory they take is asked of them later; here it shows whether all that tells it is there.
+        needed(sizes, sizes.trained)
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
+        raise GraphError(
+            f"its configuration is not whole ({type(error).__name__}: {error})", file=path, remedy="Fetch it again."
+        ) from None
     # What comes out may say its uncertainty as well: the latter pipeline takes half of what goes in as latent.
     if many != latent + 3 or made < latent or colours != 3 or (kind == LATENT and latent != 3):
         raise GraphError(
@@ -284,6 +290,7 @@ def _fits(unet: Mapping[str, Any], decoder: Mapping[str, Any], files: list[Path]
                 file=file,
                 remedy="Fetch weights and configuration together.",
             )
+    return levels if kind == UPSCALE else 0
 
 
 def _shape(file: Path, name: str) -> tuple[int, ...] | None:

@@ -36,6 +36,7 @@ from safelight.nodes.resolution.learned.coding import encode
 from safelight.nodes.resolution.learned.sampling import reduced, spread
 from safelight.nodes.resolution.upscale import Upscale, UpscaleParams
 from tests.nodes.resolution.test_upscale import scene
+from tests.stand_ins import cupy_like
 
 WINDOW = Region(-7, 3, 24, 23)
 NODE, PLAIN = GenerativeUpscale(), Upscale()
@@ -319,6 +320,39 @@ def test_pickles_only_when_allowed(pipelines: Folders) -> None:
     same(made(image, pipelines["pickled"], pickled=True), made(image, pipelines["upscale"]))
 
 
+def test_weights_in_halves_and_in_pieces(pipelines: Folders, tmp_path: Path) -> None:
+    from diffusers import UNet2DModel
+
+    image = scene(Region.sized(9, 7))
+    whole = made(image, pipelines["latent"])
+    pieces, halves = copied(pipelines["latent"], tmp_path), copied(pipelines["upscale"], tmp_path)
+    net = UNet2DModel.from_pretrained(pieces / "unet", low_cpu_mem_usage=False)
+    shutil.rmtree(pieces / "unet")
+    net.save_pretrained(pieces / "unet", max_shard_size="40KB")
+    assert len(list((pieces / "unet").glob("*.safetensors"))) > 1
+    same(made(image, pieces), whole)
+    next((pieces / "unet").glob("*-00002-of-*")).unlink()
+    with pytest.raises(GraphError, match="one of several files of weights, and missing"):
+        folder.look(pieces)
+    for file in halves.rglob("*.safetensors"):
+        file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
+    same(made(image, halves), made(image, pipelines["upscale"]))
+
+
+def test_pixels_may_lie_on_a_gpu(pipelines: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come here for the work and go back; where torch has no CUDA, so do the nets, and it is said."""
+    monkeypatch.setitem(sys.modules, "cupy", cupy_like.module())
+    image = scene(Region.sized(9, 7), ("R", "G", "B", "A"))
+    whole, gpu = made(image, pipelines["latent"]), Device("cuda", 1)
+    params, clip = asked(pipelines["latent"]), clip_of(image)
+    request = Request(1, whole.region)
+    inputs = Inputs(request, {"input": {1: gpu.upload(image)}}, {"input": clip})
+    with pytest.warns(RuntimeWarning, match="this torch has no CUDA"):
+        out = NODE.compute(params, request, inputs, gpu)
+    assert not isinstance(out.data, np.ndarray)
+    same(gpu.download(out), whole)
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = (
         "import sys; from safelight.nodes.resolution import generative as g; g.GenerativeUpscaleParams.model_fields;"
@@ -488,6 +522,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no folder": (lambda p: shutil.rmtree(p / "tokenizer"), "its tokenizer is missing"),
     "no config": (lambda p: (p / "unet/config.json").unlink(), "is missing"),
     "half a config": (lambda p: edit(p / "unet/config.json", in_channels=None), "configuration is not whole"),
+    "words for numbers": (lambda p: edit(p / "vae/config.json", block_out_channels=["a", 8, 16]), "is not whole"),
     "no weights": (lambda p: (p / "unet" / WEIGHTS).unlink(), "holds no weights"),
     "cut off": (_cut, "is no whole safetensors file"),
     "a pickle renamed": (_renamed_pickle, "is a pickle with the name of a safetensors file"),
