@@ -112,7 +112,7 @@ class GenerativeUpscale(Node):
     inputs = (Port("input", "The picture: R, G, B or a lone Y."),)
     Params = GenerativeUpscaleParams
     mark = MOVED
-    scratch = 3.0
+    scratch = 6.0
 
     def extent(self, params: GenerativeUpscaleParams, inputs: Mapping[str, Clip]) -> Clip:
         """Grow the windows."""
@@ -173,7 +173,7 @@ class GenerativeUpscale(Node):
         out = here.empty((len(source.channels), region.height, region.width))
         if colour:
             planes = np.ascontiguousarray(source.data[list(colour)])
-            facts = _facts(params)
+            facts, place = _facts(params), placed(device)
             moving = (request.frame,) if params.seed_over_time == "moving" else ()
             frame = Frame(
                 planes,
@@ -181,10 +181,11 @@ class GenerativeUpscale(Node):
                 inputs.clips["input"].extent_at(request.frame),
                 facts,
                 _grid(params, facts),
-                _wish(params, facts, _precision(params, device)),
+                _wish(params, facts, _precision(params, place.type)),
                 (params.seed, *moving),
                 params.fidelity,
-                device,
+                place,
+                device.threads,
                 int(params.memory * 1e9),
             )
             for strip, made in frame.strips(region):
@@ -224,10 +225,10 @@ def _facts(params: GenerativeUpscaleParams) -> Facts:
     return folder.look(params.pipeline, pickled=params.pickled)
 
 
-def _precision(params: GenerativeUpscaleParams, device: Device) -> str:
+def _precision(params: GenerativeUpscaleParams, place: str) -> str:
     if params.precision != "auto":
         return params.precision
-    return "float32" if placed(device).type == "cpu" else "float16"
+    return "float32" if place == "cpu" else "float16"
 
 
 def _wish(params: GenerativeUpscaleParams, facts: Facts, precision: str) -> Wish:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,10 @@ from safelight.nodes.resolution.diffusion.running import Wish
 from safelight.nodes.resolution.diffusion.tiles import Grid, mirrored
 from safelight.nodes.resolution.enlarging import enlarged, filled, missing, reach, scaled
 from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
-from safelight.nodes.resolution.learned.enlarge import placed
 from safelight.nodes.resolution.learned.sampling import REACH, reduced, returning, spread
+
+if TYPE_CHECKING:
+    import torch
 
 Planes = npt.NDArray[np.float32]
 
@@ -67,8 +70,9 @@ class Frame:
     seeds: tuple[int, ...]
     """What the noise depends on beside a tile's row and column."""
     fidelity: float
-    device: Device
-    """Where the pipeline runs, and how many threads it has."""
+    place: torch.device
+    """Where the pipeline runs."""
+    threads: int
     budget: int
     """Bytes to keep to."""
 
@@ -95,7 +99,7 @@ class Frame:
 
         Both are compared where the net can follow, in 0 to 1; what lies outside is laid on at the end.
         """
-        scale, here = self.scale, Device("cpu", self.device.threads)
+        scale, here = self.scale, Device("cpu", self.threads)
         near = part.grow(reach(doublings(scale))).intersect(self.source)
         y, x = near.y0 - self.source.y0, near.x0 - self.source.x0
         given = np.ascontiguousarray(self.planes[:, y : y + near.height, x : x + near.width])
@@ -145,7 +149,7 @@ class Frame:
         """Yield the tiles of those rows and columns, in their order."""
         import torch
 
-        place, code = placed(self.device), self._code()
+        place, code = self.place, self._code()
         if place.type != "cpu":
             try:
                 loaded = running.load(self.facts, self.wish.precision, place)
@@ -162,7 +166,7 @@ class Frame:
         sizes, wish = self.facts.sizes, self.wish
         spare = self.budget - memory.weights(sizes, wish.precision)
         each = memory.working(sizes, self.grid.side, precision=wish.precision, guided=wish.guided)
-        many = max(1, min(self.device.threads, spare // each))
+        many = max(1, min(self.threads, spare // each))
         with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(lambda corner: self._tile(loaded, code, corner), corners)
 
