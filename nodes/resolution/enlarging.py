@@ -79,7 +79,7 @@ def _doubled(planes: Any, region: Region, device: Device, coverage: bool) -> Any
     n, h, w = planes.shape
     bad = missing(planes, xp)
     good = xp.where(bad, np.float32(0), np.float32(1))
-    source = _filled(planes, bad, xp) if bool(bad.any()) else planes
+    source = filled(planes, bad, xp) if bool(bad.any()) else planes
     if coverage:
         parts = [_plane_pairs(source[c : c + 1], good[c : c + 1], region, device, True) for c in range(n)]
         four = xp.concatenate(parts) if parts else device.empty((0, h, w))
@@ -145,7 +145,7 @@ def _plane_pairs(source: Any, good: Any, region: Region, device: Device, coverag
     return four
 
 
-def _filled(planes: Any, bad: Any, xp: Any) -> Any:
+def filled(planes: Any, bad: Any, xp: Any) -> Any:
     """Return the planes with missing values replaced by the mean of finite ones around, as far in as any kernel reads
     from outside; 0 further in."""
     known, values = ~bad, xp.where(bad, np.float32(0), planes)

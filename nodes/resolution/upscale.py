@@ -16,8 +16,8 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import MOVED, SYNTHESISED, codes
 from safelight.graph.region import Region
-from safelight.nodes.io.files.formats import origin_types
-from safelight.nodes.resolution.enlarging import TOE, enlarged, missing, reach, scaled
+from safelight.nodes.resolution.channels import hand_through, kinds, nearest, repeat
+from safelight.nodes.resolution.enlarging import TOE, enlarged, reach, scaled
 from safelight.nodes.resolution.learned import models
 from safelight.nodes.resolution.learned.enlarge import TWICE, enlarge, halo, tileable
 from safelight.nodes.resolution.learned.models import Net
@@ -28,7 +28,6 @@ BEYOND = 0.125
 """Stops that detail may go beyond fidelity and still count as what the picture says."""
 
 _WHOLE = 1 << 24  # pixels around: a net that looks everywhere is given the whole frame
-_DATA = ("Z", "ZBack", "id", "depth")
 
 
 Chosen = str | Net
@@ -137,7 +136,7 @@ class Upscale(Node):
     def compute(self, params: UpscaleParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Enlarge colour, coverage and data each in its way."""
         source = inputs["input"]
-        colour, cover, data = _kinds(source)
+        colour, cover, data = kinds(source)
         region = request.region
         out = device.empty((len(source.channels), region.height, region.width))
         for planes, coverage in ((colour, False), (cover, True)):
@@ -147,7 +146,7 @@ class Upscale(Node):
                 made = (_detailed if detail else _faithful)(params, given, source.region, region, device, coverage)
                 for at, plane in enumerate(planes):
                     out[plane] = made[at]
-        _repeat(source, region, params.scale, data, out, device)
+        repeat(source, region, params.scale, data, out, device)
         return Image(out, region, source.channels, source.metadata)
 
     def record(
@@ -155,10 +154,10 @@ class Upscale(Node):
     ) -> Any:
         """Each pixel has the record of the one it lies in, and is moved."""
         xp, source, made = device.xp, inputs["input"], outputs["image"]
-        rows, columns = _nearest(source.region, made.region, params.scale, device)
+        rows, columns = nearest(source.region, made.region, params.scale, device)
         found = codes(source)[rows[:, None], columns[None]] | np.uint32(MOVED)
         if params.mode == "detail":
-            colour = list(_kinds(source)[0])
+            colour = list(kinds(source)[0])
             plain = _faithful(params, source.data[colour], source.region, made.region, device, False)
             apart = xp.abs(_stops(made.data[colour], xp) - _stops(plain, xp)).max(axis=0)
             found = xp.where(apart > BEYOND, found & np.uint32(~3 & 0xFF) | np.uint32(SYNTHESISED), found)
@@ -201,32 +200,7 @@ def _seen(params: UpscaleParams, region: Region) -> Region:
     return Region(fine.x0 >> n, fine.y0 >> n, -(-fine.x1 >> n), -(-fine.y1 >> n)).grow(around)
 
 
-def _nearest(source: Region, region: Region, scale: float, device: Device) -> tuple[Any, Any]:
-    """Return rows and columns of `source` that the rows and columns of `region` lie in."""
-    xp = device.xp
-    rows = np.floor((np.arange(region.y0, region.y1) + 0.5) / scale).astype(np.intp) - source.y0
-    columns = np.floor((np.arange(region.x0, region.x1) + 0.5) / scale).astype(np.intp) - source.x0
-    return (
-        xp.asarray(np.clip(rows, 0, source.height - 1)),
-        xp.asarray(np.clip(columns, 0, source.width - 1)),
-    )
-
-
 # --- pixels ----------------------------------------------------------------------------------------------------------
-
-
-def _kinds(image: Image) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Return the planes of colour, of coverage, and of data that must not be mixed."""
-    colour, types = colour_planes(image.channels), origin_types(image.metadata)
-    cover: list[int] = []
-    data: list[int] = []
-    for index, name in enumerate(image.channels):
-        if index not in colour:
-            last = name.rsplit(".", 1)[-1]
-            whole = types.get(name) == "uint32"
-            is_data = whole or last in _DATA or "crypto" in name.lower()
-            (data if is_data else cover).append(index)
-    return colour, tuple(cover), tuple(data)
 
 
 def _faithful(
@@ -253,19 +227,8 @@ def _placed(params: UpscaleParams, fine: Any, planes: Any, source: Region, regio
         made = fine[:, y : y + region.height, x : x + region.width]
     else:
         made = resampled(fine, covers, region, whole / params.scale, device)
-    bad = missing(planes, device.xp)
-    if bool(bad.any()):
-        rows, columns = _nearest(source, region, params.scale, device)
-        here = bad[:, rows[:, None], columns[None]]
-        made[here] = planes[:, rows[:, None], columns[None]][here]
+    hand_through(planes, source, region, params.scale, made, device)
     return made
-
-
-def _repeat(source: Image, region: Region, scale: float, planes: Sequence[int], out: Any, device: Device) -> None:
-    if planes:
-        rows, columns = _nearest(source.region, region, scale, device)
-        for plane in planes:
-            out[plane] = source.data[plane][rows[:, None], columns[None]]
 
 
 def _stops(light: Any, xp: Any) -> Any:
