@@ -147,7 +147,7 @@ def enlarge(
     lost = ~torch.isfinite(source)
     some = bool(lost.any())
     held = net.consistent if consistent is None else consistent
-    job = _Job(net, precision, held, strength, _mended(source, lost) if some else source, place)
+    job = _Job(net, precision, held, _mended(source, lost) if some else source, place, strength)
     out = _run(job, device, memory)
     if some:
         whole = _blocks(source, scale)
@@ -207,9 +207,9 @@ class _Job:
     net: Net
     precision: str
     consistent: bool
-    strength: float
     source: torch.Tensor
     place: torch.device
+    strength: float = 1.0
 
     @property
     def margin(self) -> int:

@@ -160,7 +160,8 @@ class SameSize:
         light = decode(made)
         rows = light[:, ::2] + light[:, 1::2]
         mean = (rows[:, :, ::2] + rows[:, :, 1::2]) * 0.25
-        return encode(mean) - code[:, edge:-edge, edge:-edge]
+        more: torch.Tensor = encode(mean) - code[:, edge:-edge, edge:-edge]
+        return more
 
 
 def available() -> bool:

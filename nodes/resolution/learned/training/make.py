@@ -80,10 +80,9 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
 
     worn = job.degradation or WORN.get(job.net, "bicubic")
     if (job.net, job.scale) not in STEPS or worn not in KINDS:
-        known = ", ".join(f"{net} {scale} times" for net, scale in STEPS if net in NETS)
         raise GraphError(
             f"there is no recipe for '{job.net}', {job.scale} times, and '{worn}'",
-            remedy=f"Nets: {known}. Degradations: {', '.join(KINDS)}.",
+            remedy=f"Nets: {', '.join(NETS)} (restore: 2 times). Degradations: {', '.join(KINDS)}.",
         )
     if job.device == "cuda" and not torch.cuda.is_available():
         raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
