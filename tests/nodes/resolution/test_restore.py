@@ -117,7 +117,7 @@ def test_strength_mixes_evenly_to_the_eye(weights: Path) -> None:
     assert NODE.identity(params, Request(1, WINDOW)) == "input"
     assert NODE.identity(RestoreParams(strength=0, weights=weights), Request(1, WINDOW)) is None
     near = made(image, scale=1, weights=weights, strength=1e-4)
-    np.testing.assert_allclose(encode(near.data), encode(image.data), atol=1e-4)
+    np.testing.assert_allclose(encode(near.data), encode(image.data), atol=1e-3)
 
 
 def test_nothing_brings_it_back_to_its_data(net_file: Make) -> None:
