@@ -1,4 +1,4 @@
-"""What every node that enlarges does with windows, with planes that are no colour, and with pixels that are no number."""
+"""What nodes that enlarge do with windows, with planes that are no colour, and with pixels that are no number."""
 
 from __future__ import annotations
 

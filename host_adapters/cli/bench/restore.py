@@ -141,13 +141,13 @@ def filmed(codes: npt.NDArray[np.uint8], codec: str, options: dict[str, str]) ->
 
 def restored(low: Planes, model: str = RESTORE) -> Planes:
     """Return coded planes through the shipped net."""
-    return encode(enlarge(decode(low), 2, model=model, device=ONE))
+    return np.asarray(encode(enlarge(decode(low), 2, model=model, device=ONE)))
 
 
 def degrained(low: Planes) -> Planes:
     """Return coded planes through Degrain, which measures the grain and has this one frame to work on."""
     image = Image(decode(low), Region.sized(low.shape[2], low.shape[1]))
-    return encode(degrain({0: image}, DegrainParams(radius=0)).made[0].data)
+    return np.asarray(encode(degrain({0: image}, DegrainParams(radius=0)).made[0].data))
 
 
 def _softened(low: Planes) -> Iterator[Planes]:

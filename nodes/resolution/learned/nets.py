@@ -2,9 +2,9 @@
 
 A net of c channels and n layers takes one plane (luma) or three (R, G, B), (N, planes, H, W), through n convolutions
 with ReLU between, without padding, and shuffles the last one's planes, `scale`² for each, into pixels. What comes out
-is what is *added* to the planes enlarged by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side. The first one's
-kernels sum to 0: a brighter picture gets the same additions, highlights are treated as mid-tones are, and half
-precision has contrasts to hold instead of light.
+is what is *added* to the planes enlarged by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel
+off every side. The first one's kernels sum to 0: a brighter picture gets the same additions, highlights are treated as
+mid-tones are, and half precision has contrasts to hold instead of light.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def session(graph: bytes) -> Any:
 
 
 def model(stored: Stored, *, quantised: bool) -> bytes:
-    """Return the net as an ONNX model of an input `x` (1, planes, H, W): in 8 bits between quantise and dequantise nodes,
-    or as it is.
+    """Return the net as an ONNX model of an input `x` (1, planes, H, W): in 8 bits between quantise and dequantise
+    nodes, or as it is.
 
     Source: ONNX operators QuantizeLinear and DequantizeLinear; ONNX Runtime, Quantize ONNX Models (QDQ format).
     """
@@ -102,7 +102,10 @@ def model(stored: Stored, *, quantised: bool) -> bytes:
         if k < stored.shape.layers - 1:
             name = node("Relu", [name], f"{k}.out")
     node("DepthToSpace", [name], "y", blocksize=stored.shape.scale, mode="CRD")
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, stored.shape.planes, f"{end}h", f"{end}w"]) for end in "xy"]
+    ends = [
+        helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, stored.shape.planes, f"{end}h", f"{end}w"])
+        for end in "xy"
+    ]
     graph = helper.make_graph(nodes, "plain", ends[:1], ends[1:], constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     return bytes(made.SerializeToString())

@@ -47,7 +47,9 @@ def save(path: Path, stored: Stored, *, half: bool = False) -> None:
         "notes": dict(stored.notes),
     }
     beside = path.with_name(f".{path.name}.part")
-    arrays = {name: np.ascontiguousarray(array, np.float16 if half else np.float32) for name, array in stored.arrays.items()}
+    arrays = {
+        name: np.ascontiguousarray(array, np.float16 if half else np.float32) for name, array in stored.arrays.items()
+    }
     save_file(arrays, str(beside), {MARK: json.dumps(says)})
     beside.replace(path)
 

@@ -18,7 +18,9 @@ def net_file(tmp_path: Path) -> Make:
     from safelight.nodes.resolution.learned import storing
     from safelight.nodes.resolution.learned.nets import Shape, fresh
 
-    def make(channels: int = 8, layers: int = 4, scale: int = 2, seed: int = 1, planes: int = 1, **more: object) -> Path:
+    def make(
+        channels: int = 8, layers: int = 4, scale: int = 2, seed: int = 1, planes: int = 1, **more: object
+    ) -> Path:
         shape = Shape(channels, layers, scale, planes)
         arrays = {name: value.numpy() for name, value in fresh(shape, seed).items()}
         arrays[f"{layers - 1}.weight"] *= 5

@@ -138,7 +138,8 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
 
 
 def _score(net: Mapping[str, Any] | None, pictures: Sequence[Picture], scale: int) -> float:
-    """Return the mean PSNR of luma, or of R, G and B, dB, of a net or (None) of Lanczos, without two input pixels at the edges."""
+    """Return the mean PSNR of luma, or of R, G and B, dB, of a net or (None) of Lanczos, without two input
+    pixels at the edges."""
     made = (enlarged(p.low, scale) if net is None else enlarge(net, p.low, scale) for p in pictures)
     return float(np.mean([psnr(got, p.full, 2 * scale) for got, p in zip(made, pictures, strict=True)]))
 
