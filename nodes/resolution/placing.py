@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, floor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from safelight.nodes.resolution.learned.models import Net
 
 BEYOND = 0.125
 """Stops that a net may go beyond what the pixels say and still count as saying the same."""
+Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
+"""Of a net, as a parameter has it."""
+PRECISION = "Of the net alone. auto is float32, on a GPU float16. int8 is for preview: it bands."
+PICKLED = "Take weights from .pth files too. Such files can hold programs: of weights, only."
 INT8 = "precision int8 is for preview: it bands"
 
 _WHOLE = 1 << 24  # pixels around: a net that looks everywhere is given the whole frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
@@ -19,6 +19,9 @@ from safelight.nodes.resolution.learned.enlarge import enlarge
 from safelight.nodes.resolution.learned.models import RESTORE, Net, SameSize
 from safelight.nodes.resolution.placing import (
     INT8,
+    PICKLED,
+    PRECISION,
+    Precision,
     around,
     assembled,
     cut,
@@ -53,10 +56,8 @@ class RestoreParams(Params):
         "that spandrel knows, made to repair and to enlarge twice.",
         kind="path",
     )
-    pickled: bool = param(False, "Take weights from .pth files too. Such files can hold programs: of weights, only.")
-    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = param(
-        "auto", "Of the net alone. auto is float32, on a GPU float16. int8 is for preview: it bands."
-    )
+    pickled: bool = param(False, PICKLED)
+    precision: Precision = param("auto", PRECISION)
 
 
 class Restore(Node):

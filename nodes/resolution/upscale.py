@@ -18,6 +18,9 @@ from safelight.nodes.resolution.learned.enlarge import TWICE, enlarge
 from safelight.nodes.resolution.learned.models import Net
 from safelight.nodes.resolution.placing import (
     INT8,
+    PICKLED,
+    PRECISION,
+    Precision,
     around,
     assembled,
     cut,
@@ -58,10 +61,8 @@ class UpscaleParams(Params):
         "architecture that spandrel knows, made for this scale (or for the next of 2, 4).",
         kind="path",
     )
-    pickled: bool = param(False, "Take weights from .pth files too. Such files can hold programs: of weights, only.")
-    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = param(
-        "auto", "Of the net alone. auto is float32, on a GPU float16. int8 is for preview: it bands."
-    )
+    pickled: bool = param(False, PICKLED)
+    precision: Precision = param("auto", PRECISION)
 
 
 class Upscale(Node):
