@@ -47,8 +47,8 @@ SEEDS = 9000
 PITCH = 12.0
 """µm on the film from pixel to pixel of a 2K scan."""
 BORDER = 4
-SOFT = (0.4, 0.55, 0.7, 0.85, 1.0)
-MEANS = (2, 4, 6, 9, 13)
+SOFT = (0.4, 0.6, 0.8)
+MEANS = (3, 6, 10)
 """What a Gaussian's sigma and the strength of non-local means are chosen from, picture by picture, by the truth: no
 user can choose as well."""
 ONE = Device("cpu", 1)

@@ -314,4 +314,4 @@ def test_a_signature_holds_the_weights(net_file: Make) -> None:
     settings = Settings()
     assert NODE.fingerprint(first, None, settings) != NODE.fingerprint(second, None, settings) != ""
     assert NODE.fingerprint(RestoreParams(), None, settings)
-    assert NODE.invents(RestoreParams())
+    assert NODE.invents(RestoreParams()) and not NODE.invents(RestoreParams(strength=0))
