@@ -3,10 +3,10 @@ each beside its peers."""
 
 from __future__ import annotations
 
-from safelight.host_adapters.cli.bench import _resolution_classical, _resolution_learned, restore
+from safelight.host_adapters.cli.bench import _resolution_classical, _resolution_learned, _resolution_restore
 from safelight.host_adapters.cli.bench.table import Row
 
 
 def run(*, quick: bool) -> list[Row]:
     """Measure."""
-    return [*_resolution_classical.rows(quick), *_resolution_learned.rows(quick), *restore.run(quick=quick)]
+    return [*_resolution_classical.rows(quick), *_resolution_learned.rows(quick), *_resolution_restore.rows(quick)]

@@ -9,10 +9,10 @@ pytest.importorskip("torch")
 
 
 def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from safelight.host_adapters.cli.bench.restore import run, wears
+    from safelight.host_adapters.cli.bench._resolution_restore import rows, wears
 
     monkeypatch.delenv("SAFELIGHT_TEST_DATA", raising=False)
-    found = {row.name: row for row in run(quick=True)}
+    found = {row.name: row for row in rows(quick=True)}
     assert all(np.isfinite(row.value) for row in found.values())
     for name in wears():
         assert found[f"{name}: Restore"].value > found[f"{name}: Lanczos"].value
@@ -23,7 +23,7 @@ def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("codec", "options"), [("libx264", {"crf": "8"}), ("mpeg2video", {"qmin": "2", "qmax": "2"})])
 def test_a_codec_changes_little_and_not_the_colours(codec: str, options: dict[str, str]) -> None:
     av = pytest.importorskip("av")
-    from safelight.host_adapters.cli.bench.restore import filmed
+    from safelight.host_adapters.cli.bench._resolution_restore import filmed
 
     if codec not in av.codecs_available:
         pytest.skip(f"this PyAV has no {codec}")
