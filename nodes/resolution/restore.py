@@ -69,8 +69,8 @@ class Restore(Node):
     holds the result to the pixels it is made from, as Upscale's is held: they are what is wrong with it. What the net
     takes for grain it takes off, be it sand; what it lays in is what usually stands in such a place.
 
-    Each frame is worked on by itself. Degrain has the frames around it too, and invents nothing: Restore is for pictures
-    that stand alone, and for what Degrain leaves. Light is scene-linear with 1 as diffuse white.
+    Each frame is worked on by itself. Degrain has the frames around it too, and invents nothing: Restore is for
+    pictures that stand alone, and for what Degrain leaves. Light is scene-linear with 1 as diffuse white.
 
     Windows, alphas, mattes and data go as in Upscale with scale 2; at scale 1 they stay, bit for bit. What is not
     finite stays, in all pixels that it becomes, and touches no other. The record of a pixel is that of the pixel it
