@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +13,15 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import MOVED, SYNTHESISED, codes
-from safelight.nodes.resolution.channels import hand_through, kinds, nearest, repeat
+from safelight.graph.provenance import MOVED, ORIGIN, SYNTHESISED
 from safelight.nodes.resolution.diffusion import folder, memory
 from safelight.nodes.resolution.diffusion.folder import Facts
 from safelight.nodes.resolution.diffusion.frame import Frame, around, faithful, small
 from safelight.nodes.resolution.diffusion.running import Wish
 from safelight.nodes.resolution.diffusion.tiles import Grid
-from safelight.nodes.resolution.enlarging import missing, scaled
+from safelight.nodes.resolution.enlarging import missing
 from safelight.nodes.resolution.learned.enlarge import placed
+from safelight.nodes.resolution.placing import grown, handed, kinds, marked, nearest, repeat
 
 
 class GenerativeUpscaleParams(Params):
@@ -116,13 +115,7 @@ class GenerativeUpscale(Node):
 
     def extent(self, params: GenerativeUpscaleParams, inputs: Mapping[str, Clip]) -> Clip:
         """Grow the windows."""
-        clip, scale = inputs["input"], params.scale
-        return replace(
-            clip,
-            display=scaled(clip.display, scale),
-            extent=scaled(clip.extent, scale),
-            extents={frame: scaled(region, scale) for frame, region in clip.extents.items()},
-        )
+        return grown(inputs["input"], params.scale)
 
     def check(self, params: GenerativeUpscaleParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse a pipeline that is not whole or does not fit, and tiles that do not fit it or the memory."""
@@ -189,14 +182,14 @@ class GenerativeUpscale(Node):
                 int(params.memory * 1e9),
             )
             for strip, made in frame.strips(region):
-                hand_through(planes, source.region, strip, scale, made, here)
+                handed(made, planes, source.region, strip, scale, here)
                 y = strip.y0 - region.y0
                 for at, plane in enumerate(colour):
                     out[plane, y : y + strip.height] = made[at]
         if cover:
             planes = np.ascontiguousarray(source.data[list(cover)])
             made = faithful(planes, source.region, region, scale, here, coverage=True)
-            hand_through(planes, source.region, region, scale, made, here)
+            handed(made, planes, source.region, region, scale, here)
             for at, plane in enumerate(cover):
                 out[plane] = made[at]
         repeat(source, region, scale, other, out, here)
@@ -212,10 +205,10 @@ class GenerativeUpscale(Node):
     ) -> Any:
         """Each pixel has the record of the one it lies in, and is moved and synthesised, unless it was handed on."""
         xp, source, made = device.xp, inputs["input"], outputs["image"]
+        found = marked(source, made.region, params.scale, MOVED, device)
         rows, columns = nearest(source.region, made.region, params.scale, device)
-        found = codes(source)[rows[:, None], columns[None]] | np.uint32(MOVED)
-        handed = missing(source.data[list(kinds(source)[0])], xp).all(axis=0)[rows[:, None], columns[None]]
-        return xp.where(handed, found, found & np.uint32(~3 & 0xFF) | np.uint32(SYNTHESISED))
+        lost = missing(source.data[list(kinds(source)[0])], xp).all(axis=0)[rows[:, None], columns[None]]
+        return xp.where(lost, found, found & np.uint32(~ORIGIN & 0xFF) | np.uint32(SYNTHESISED))
 
 
 # --- what follows from the parameters --------------------------------------------------------------------------------

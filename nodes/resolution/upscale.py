@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from math import ceil, floor
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import MOVED, SYNTHESISED, codes
+from safelight.graph.provenance import MOVED
 from safelight.graph.region import Region
-from safelight.nodes.resolution.channels import hand_through, kinds, nearest, repeat
-from safelight.nodes.resolution.enlarging import TOE, enlarged, reach, scaled
+from safelight.nodes.resolution.enlarging import enlarged, reach, scaled
 from safelight.nodes.resolution.learned import models
-from safelight.nodes.resolution.learned.enlarge import TWICE, enlarge, halo, tileable
+from safelight.nodes.resolution.learned.enlarge import TWICE, enlarge
 from safelight.nodes.resolution.learned.models import Net
+from safelight.nodes.resolution.placing import (
+    INT8,
+    PICKLED,
+    PRECISION,
+    Precision,
+    around,
+    assembled,
+    cut,
+    grown,
+    handed,
+    kinds,
+    marked,
+    synthesised,
+)
 from safelight.nodes.resolution.resampling import resampled, seen
 
 MOST = 8
-BEYOND = 0.125
-"""Stops that detail may go beyond fidelity and still count as what the picture says."""
-
-_WHOLE = 1 << 24  # pixels around: a net that looks everywhere is given the whole frame
-
 
 Chosen = str | Net
 """A shipped net's name, or a net that was read from a file."""
@@ -57,10 +61,8 @@ class UpscaleParams(Params):
         "architecture that spandrel knows, made for this scale (or for the next of 2, 4).",
         kind="path",
     )
-    pickled: bool = param(False, "Take weights from .pth files too. Such files can hold programs: of weights, only.")
-    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = param(
-        "auto", "Of the net alone. auto is float32, on a GPU float16. int8 is for preview: it bands."
-    )
+    pickled: bool = param(False, PICKLED)
+    precision: Precision = param("auto", PRECISION)
 
 
 class Upscale(Node):
@@ -94,13 +96,7 @@ class Upscale(Node):
 
     def extent(self, params: UpscaleParams, inputs: Mapping[str, Clip]) -> Clip:
         """Grow the windows."""
-        clip, scale = inputs["input"], params.scale
-        return replace(
-            clip,
-            display=_rounded(clip.display, scale),
-            extent=_outwards(clip.extent, scale),
-            extents={frame: _outwards(region, scale) for frame, region in clip.extents.items()},
-        )
+        return grown(inputs["input"], params.scale)
 
     def check(self, params: UpscaleParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse detail where its nets cannot run, and weights that do not fit."""
@@ -111,7 +107,7 @@ class Upscale(Node):
                 models.find(params.model, scale)
         else:
             _net(params, len(colour_planes(inputs["input"].channels)))
-        return ("precision int8 is for preview: it bands",) if params.precision == "int8" else ()
+        return (INT8,) if params.precision == "int8" else ()
 
     def fingerprint(self, params: UpscaleParams, frame: int | None, settings: Settings) -> str:
         """Return the hash of the weights."""
@@ -135,45 +131,32 @@ class Upscale(Node):
 
     def compute(self, params: UpscaleParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Enlarge colour, coverage and data each in its way."""
-        source = inputs["input"]
-        colour, cover, data = kinds(source)
-        region = request.region
-        out = device.empty((len(source.channels), region.height, region.width))
-        for planes, coverage in ((colour, False), (cover, True)):
-            if planes:
-                given = source.data[list(planes)]
-                detail = params.mode == "detail" and not coverage
-                made = (_detailed if detail else _faithful)(params, given, source.region, region, device, coverage)
-                for at, plane in enumerate(planes):
-                    out[plane] = made[at]
-        repeat(source, region, params.scale, data, out, device)
-        return Image(out, region, source.channels, source.metadata)
+        source, region = inputs["input"], request.region
+
+        def picture(planes: Any) -> Any:
+            if params.mode == "detail":
+                return _detailed(params, planes, source.region, region, device)
+            return _faithful(params, planes, source.region, region, device, False)
+
+        def coverage(planes: Any) -> Any:
+            return _faithful(params, planes, source.region, region, device, True)
+
+        return assembled(source, region, params.scale, device, picture=picture, coverage=coverage)
 
     def record(
         self, params: UpscaleParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
     ) -> Any:
         """Each pixel has the record of the one it lies in, and is moved."""
-        xp, source, made = device.xp, inputs["input"], outputs["image"]
-        rows, columns = nearest(source.region, made.region, params.scale, device)
-        found = codes(source)[rows[:, None], columns[None]] | np.uint32(MOVED)
+        source, made = inputs["input"], outputs["image"]
+        found = marked(source, made.region, params.scale, MOVED, device)
         if params.mode == "detail":
             colour = list(kinds(source)[0])
             plain = _faithful(params, source.data[colour], source.region, made.region, device, False)
-            apart = xp.abs(_stops(made.data[colour], xp) - _stops(plain, xp)).max(axis=0)
-            found = xp.where(apart > BEYOND, found & np.uint32(~3 & 0xFF) | np.uint32(SYNTHESISED), found)
+            found = synthesised(found, made.data[colour], plain, device.xp)
         return found
 
 
 # --- geometry --------------------------------------------------------------------------------------------------------
-
-
-def _rounded(region: Region, scale: float) -> Region:
-    return Region(*(floor(v * scale + 0.5) for v in (region.x0, region.y0, region.x1, region.y1)))
-
-
-def _outwards(region: Region, scale: float) -> Region:
-    low, high = (floor(v * scale) for v in (region.x0, region.y0)), (ceil(v * scale) for v in (region.x1, region.y1))
-    return Region(*low, *high)
 
 
 def _doublings(scale: float) -> int:
@@ -193,11 +176,10 @@ def _fine(params: UpscaleParams, region: Region) -> Region:
 
 def _seen(params: UpscaleParams, region: Region) -> Region:
     fine, n = _fine(params, region), _doublings(params.scale)
-    around = reach(n)
+    wide = reach(n)
     if params.mode == "detail":
-        net = _net(params)
-        around = max(around, halo(net, 2**n)) if isinstance(net, str) or tileable(net) else _WHOLE
-    return Region(fine.x0 >> n, fine.y0 >> n, -(-fine.x1 >> n), -(-fine.y1 >> n)).grow(around)
+        wide = max(wide, around(_net(params), 2**n))
+    return Region(fine.x0 >> n, fine.y0 >> n, -(-fine.x1 >> n), -(-fine.y1 >> n)).grow(wide)
 
 
 # --- pixels ----------------------------------------------------------------------------------------------------------
@@ -210,9 +192,7 @@ def _faithful(
     return _placed(params, enlarged(planes, source, n, device, coverage=coverage), planes, source, region, device)
 
 
-def _detailed(
-    params: UpscaleParams, planes: Any, source: Region, region: Region, device: Device, coverage: bool
-) -> Any:
+def _detailed(params: UpscaleParams, planes: Any, source: Region, region: Region, device: Device) -> Any:
     whole = 2 ** _doublings(params.scale)
     fine = enlarge(planes, whole, model=_net(params, len(planes)), precision=params.precision, device=device)
     return _placed(params, fine, planes, source, region, device)
@@ -221,18 +201,11 @@ def _detailed(
 def _placed(params: UpscaleParams, fine: Any, planes: Any, source: Region, region: Region, device: Device) -> Any:
     """Return the doubled planes at the scale asked for, over `region`, with what was not finite put back."""
     whole = 2 ** _doublings(params.scale)
-    covers = scaled(source, whole)
     if whole == params.scale:
-        y, x = region.y0 - covers.y0, region.x0 - covers.x0
-        made = fine[:, y : y + region.height, x : x + region.width]
+        made = cut(fine, source, whole, region)
     else:
-        made = resampled(fine, covers, region, whole / params.scale, device)
-    hand_through(planes, source, region, params.scale, made, device)
-    return made
-
-
-def _stops(light: Any, xp: Any) -> Any:
-    return xp.sign(light) * xp.log2(1 + xp.abs(light) / TOE)
+        made = resampled(fine, scaled(source, whole), region, whole / params.scale, device)
+    return handed(made, planes, source, region, params.scale, device)
 
 
 def _scales(params: UpscaleParams) -> tuple[int, ...]:

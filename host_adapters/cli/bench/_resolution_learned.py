@@ -29,7 +29,15 @@ from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.enlarge import departure, enlarge, halo
 from safelight.nodes.resolution.learned.models import SHIPPED, find
 from safelight.nodes.resolution.learned.sampling import enlarged, reduced
-from safelight.nodes.resolution.learned.training.pictures import Picture, found, lumas, pair, psnr
+from safelight.nodes.resolution.learned.training.pictures import (
+    Picture,
+    colours,
+    found,
+    luma_of,
+    lumas,
+    pair,
+    psnr,
+)
 
 GOALS = {("main", 2): 32.0, ("fast", 2): 31.8}
 """dB on Kodak's pictures."""
@@ -39,16 +47,19 @@ ONE = Device("cpu", 1)
 Scaler = Callable[[npt.NDArray[np.float32], int], npt.NDArray[np.float32]]
 
 
-def pictures(quick: bool) -> tuple[str, list[tuple[str, npt.NDArray[np.float32]]]]:
-    """Return what they are, and their luma, 0 to 1."""
+def pictures(quick: bool, *, colour: bool = False) -> tuple[str, list[tuple[str, npt.NDArray[np.float32]]]]:
+    """Return what they are, and their luma (H, W) or R, G, B (3, H, W), coded, 0 to 1."""
+    read = colours if colour else lumas
     root = os.environ.get("SAFELIGHT_TEST_DATA")
     folder = Path(root, "images/stills/kodak") if root else Path()
     if root and folder.is_dir():
         files = found(folder)[:: 12 if quick else 1]
-        return f"Kodak, {len(files)} pictures", [item for file in files for item in lumas(file)]
+        return f"Kodak, {len(files)} pictures", [item for file in files for item in read(file)]
     size = (128, 192) if quick else (540, 960)
     frames = display(plate(1 if quick else 3, *size)).astype(np.float32) / 255
-    return f"Plate {size[1]}x{size[0]}", [(f"frame {k}", frame @ LUMA) for k, frame in enumerate(frames)]
+    planes = [np.ascontiguousarray(np.moveaxis(frame, -1, 0)) for frame in frames]
+    shown = [(f"frame {k}", one if colour else luma_of(one)) for k, one in enumerate(planes)]
+    return f"Plate {size[1]}x{size[0]}", shown
 
 
 def rows(quick: bool) -> list[Row]:

@@ -23,16 +23,17 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Weights to write.", show_default=False)],
-    net: Annotated[str, typer.Option("--net", metavar="fast|main", help="The net's size.")] = "fast",
+    net: Annotated[str, typer.Option("--net", metavar="fast|main|restore", help="The net.")] = "fast",
     scale: Annotated[int, typer.Option("--scale", metavar="2|4", help="How many times it enlarges.")] = 2,
     degradation: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--degradation",
             metavar="bicubic|film",
-            help="What it learns to undo: a plain reduction, or blur, reduction, grain and codec.",
+            help="What it learns to undo: a plain reduction, or blur, reduction, grain and codec. "
+            "Default: film for restore, bicubic for the others.",
         ),
-    ] = "bicubic",
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -55,7 +56,8 @@ def train(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train a net for super-resolution on a folder of pictures; the weights go into `Upscale` by their path.
+    """Train a net for super-resolution on a folder of pictures; the weights go into `Upscale` by their path, those of
+    `restore`, which takes off grain and codecs in colour as it enlarges twice, into `Restore`.
 
     One picture in fourteen is held out and tells how it goes. An unfinished training lies in FILE.checkpoint; the same
     command goes on from there. With the same pictures, seed and threads a processor makes the same weights again.
@@ -65,6 +67,7 @@ def train(
       safelight train photos/ -o fast.safetensors                     the shipped fast net: minutes on two cores
       safelight train photos/ -o main.safetensors --net main          the larger one, begun as the fast one
       safelight train scans/ -o film.safetensors --degradation film   one that expects grain and codecs
+      safelight train photos/ -o restore.safetensors --net restore    grain, codec and enlarging at once
       safelight train photos/ -o try.safetensors --minutes 2 --test kodak/ --plot try.png
     """
     from safelight.graph.device import cpu_count
@@ -73,6 +76,7 @@ def train(
     from safelight.host_adapters.cli.training_plot import draw
     from safelight.nodes.resolution.learned.models import available
     from safelight.nodes.resolution.learned.training.make import Job, make
+    from safelight.nodes.resolution.learned.training.recipes import WORN
 
     if out.suffix != ".safetensors":
         raise GraphError(f"weights are written as .safetensors, not '{out.suffix}'", remedy="Name it FILE.safetensors.")
@@ -88,7 +92,7 @@ def train(
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     job = Job(folder, out, net, scale, degradation, start, test, steps, minutes, seed, threads or cpu_count(), device)
-    title = f"{net} x{scale}, {degradation}, on {folder.name}"
+    title = f"{net} x{scale}, {degradation or WORN.get(net, 'bicubic')}, on {folder.name}"
     say(f"training {title}" + (f", going on from {job.checkpoint}" if job.checkpoint.exists() else ""))
 
     def tell(state: State, total: int) -> None:

@@ -79,6 +79,7 @@ def enlarge(
     model: str | Path | Net = "main",
     precision: str = "float32",
     consistent: bool | None = None,
+    strength: float = 1.0,
     device: Device | None = None,
     memory: int | None = None,
 ) -> Planes:
@@ -100,6 +101,8 @@ def enlarge(
     consistent:
         Bring the result back to its data. By default the net says: those trained to repair as well are not held to
         what they repaired, and other people's may be such.
+    strength:
+        Share of what the net adds; 0 leaves the picture enlarged by Lanczos.
     device:
         Where, and how many threads; the bits do not depend on them.
     memory:
@@ -127,7 +130,14 @@ def enlarge(
     if scale == TWICE and str(model) in (DEFAULT, *SHIPPED):
         for part in (4, 2):
             planes = enlarge(
-                planes, part, model=model, precision=precision, consistent=consistent, device=device, memory=memory
+                planes,
+                part,
+                model=model,
+                precision=precision,
+                consistent=consistent,
+                strength=strength,
+                device=device,
+                memory=memory,
             )
         return planes
     net = find(model, scale, channels=planes.shape[0]) if isinstance(model, str | Path) else model
@@ -137,7 +147,7 @@ def enlarge(
     lost = ~torch.isfinite(source)
     some = bool(lost.any())
     held = net.consistent if consistent is None else consistent
-    job = _Job(net, precision, held, _mended(source, lost) if some else source, place)
+    job = _Job(net, precision, held, _mended(source, lost) if some else source, place, strength)
     out = _run(job, device, memory)
     if some:
         whole = _blocks(source, scale)
@@ -199,6 +209,7 @@ class _Job:
     consistent: bool
     source: torch.Tensor
     place: torch.device
+    strength: float = 1.0
 
     @property
     def margin(self) -> int:
@@ -223,7 +234,9 @@ class _Job:
         cut = net.margin
         made = enlarged(code, scale)[:, scale * cut : -scale * cut, scale * cut : -scale * cut]
         low, high = (bound[:, cut - 1 : 1 - cut, cut - 1 : 1 - cut] for bound in _around(code))
-        made = made + net.added(seen, self.precision)
+        if self.strength:
+            more = net.added(seen, self.precision)
+            made = made + (more if self.strength == 1 else more * self.strength)
         if self.consistent:
             code = code[:, cut:-cut, cut:-cut]
             spare = (high - low) * SWING

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHIPPED = ("main", "fast")
 """Names of the nets that come with Safelight; each for 2 and 4 times."""
+RESTORE = "restore"
+"""Name of the shipped net that repairs as it enlarges, 2 times."""
 FOLDER = Path(__file__).parent / "weights"
 PICKLES = (".pth", ".pt", ".ckpt")
 DEFAULT = "default"
@@ -66,7 +68,6 @@ class Plain:
     """One of our own nets, ready to run."""
 
     stored: storing.Stored
-    planes: int = 1
     local: bool = True
     whole: bool = False
     _held: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -75,6 +76,11 @@ class Plain:
     def scale(self) -> int:
         """Output pixels for an input pixel, on a side."""
         return self.stored.shape.scale
+
+    @property
+    def planes(self) -> int:
+        """1: takes luma; 3: takes R, G, B."""
+        return self.stored.shape.planes
 
     @property
     def margin(self) -> int:
@@ -111,6 +117,53 @@ class Plain:
         return added(self._held[key], x, self.scale)[0].float()
 
 
+@dataclass(frozen=True, eq=False)
+class SameSize:
+    """A net that enlarges twice, at the size that the picture has: each pixel is the mean light of its four."""
+
+    net: Net
+    scale: int = 1
+    consistent: bool = False
+
+    @property
+    def planes(self) -> int:
+        """1: takes luma; 3: takes R, G, B."""
+        return self.net.planes
+
+    @property
+    def margin(self) -> int:
+        """Input pixels taken off every side."""
+        return self.net.margin
+
+    @property
+    def local(self) -> bool:
+        """Whether pixels depend on `margin` around them alone."""
+        return self.net.local
+
+    @property
+    def whole(self) -> bool:
+        """Whether it must not be given parts of a picture."""
+        return self.net.whole
+
+    @property
+    def stored(self) -> storing.Stored | None:
+        """What our own nets hold: how wide they are tells the memory they take."""
+        return getattr(self.net, "stored", None)
+
+    def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
+        """Return what brings the picture to the reduced result."""
+        from safelight.nodes.resolution.learned.coding import decode, encode
+        from safelight.nodes.resolution.learned.sampling import enlarged
+
+        edge = self.margin
+        made = enlarged(code, 2)[:, 2 * edge : -2 * edge, 2 * edge : -2 * edge] + self.net.added(code, precision)
+        light = decode(made)
+        rows = light[:, ::2] + light[:, 1::2]
+        mean = (rows[:, :, ::2] + rows[:, :, 1::2]) * 0.25
+        more: torch.Tensor = encode(mean) - code[:, edge:-edge, edge:-edge]
+        return more
+
+
 def available() -> bool:
     """Refuse where the extra is not installed; else True."""
     missing = [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
@@ -126,7 +179,7 @@ def file_of(model: str | Path, scale: int) -> Path:
     """Return the file of a shipped net or of a path."""
     if str(model) == DEFAULT:
         model = SHIPPED[0]
-    if str(model) in SHIPPED:
+    if str(model) in (*SHIPPED, RESTORE):
         return FOLDER / f"{model}_x{scale}.safetensors"
     path = Path(model)
     if not path.suffix and path.parent == Path():
@@ -148,7 +201,7 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     Parameters
     ----------
     model:
-        One of `SHIPPED`, or a file: what `safelight train` wrote, or anything spandrel knows.
+        One of `SHIPPED`, `RESTORE`, or a file: what `safelight train` wrote, or anything spandrel knows.
     scale:
         What the weights are for: 2 or 4 (1 for other people's nets that repair and do not enlarge).
     channels:
@@ -159,15 +212,16 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     available()
     path = file_of(model, scale)
     if not path.is_file():
-        if str(model) in (DEFAULT, *SHIPPED):
-            raise GraphError(f"there are no {model} weights for {scale} times", remedy="Use 2 or 4 times.")
+        if str(model) in (DEFAULT, *SHIPPED, RESTORE):
+            remedy = "Use 2 times." if str(model) == RESTORE else "Use 2 or 4 times."
+            raise GraphError(f"there are no {model} weights for {scale} times", remedy=remedy)
         raise GraphError("there are no such weights", file=path, remedy="Mend the path.")
     net = _loaded(path, path.stat().st_mtime_ns, path.stat().st_size, pickled)
     if net.scale != scale:
         raise GraphError(
             f"the weights enlarge {net.scale} times, and {scale} times is asked for",
             file=path,
-            remedy=f"Use scale = {net.scale}, or weights for {scale} times.",
+            remedy=f"Use weights for {scale} times.",
         )
     if net.planes > channels:
         raise GraphError(

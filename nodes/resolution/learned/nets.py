@@ -1,10 +1,10 @@
 """The nets: plain stacks of 3×3 convolutions, as functions of their weights.
 
-A net of c channels and n layers takes one plane, (N, 1, H, W), through n convolutions with ReLU between, without
-padding, and shuffles the last one's `scale`² planes into pixels. What comes out is what is *added* to the plane
-enlarged by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel off every side. The first one's
-kernels sum to 0: a brighter picture gets the same additions, highlights are treated as mid-tones are, and half
-precision has contrasts to hold instead of light.
+A net of c channels and n layers takes one plane (luma) or three (R, G, B), (N, planes, H, W), through n convolutions
+with ReLU between, without padding, and shuffles the last one's planes, `scale`² for each, into pixels. What comes out
+is what is *added* to the planes enlarged by Lanczos: nothing at all is an honest answer. Each convolution takes a pixel
+off every side. The first one's kernels sum to 0: a brighter picture gets the same additions, highlights are treated as
+mid-tones are, and half precision has contrasts to hold instead of light.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Shape:
     channels: int
     layers: int
     scale: int
+    planes: int = 1
+    """1: luma; 3: R, G, B at once."""
 
     @property
     def halo(self) -> int:
@@ -46,7 +48,7 @@ class Shape:
     def sizes(self) -> list[tuple[int, int]]:
         """Planes in and out of each layer."""
         c = self.channels
-        return [(1, c), *[(c, c)] * (self.layers - 2), (c, self.scale**2)]
+        return [(self.planes, c), *[(c, c)] * (self.layers - 2), (c, self.planes * self.scale**2)]
 
 
 def fresh(shape: Shape, seed: int) -> dict[str, torch.Tensor]:
@@ -73,7 +75,7 @@ def centre(weights: Weights) -> None:
 
 
 def added(weights: Weights, x: torch.Tensor, scale: int) -> torch.Tensor:
-    """Return what the net adds: (N, 1, H, W) → (N, 1, scale (H - 2 n), scale (W - 2 n)) for n layers.
+    """Return what the net adds: (N, planes, H, W) → (N, planes, scale (H - 2 n), scale (W - 2 n)) for n layers.
 
     Each layer works in the precision of its weights.
     """
@@ -89,13 +91,14 @@ def added(weights: Weights, x: torch.Tensor, scale: int) -> torch.Tensor:
 
 
 def plain(x: torch.Tensor, scale: int, trim: int) -> torch.Tensor:
-    """Return (N, 1, H, W) enlarged by Lanczos, without `trim` pixels of the input on every side (at least 3)."""
+    """Return (N, planes, H, W) enlarged by Lanczos, without `trim` pixels of the input on every side (at least 3)."""
     import torch
     import torch.nn.functional as nn
 
     taps = phases("lanczos", scale)
     grid = np.einsum("pi,qj->pqij", taps, taps).reshape(scale * scale, 1, taps.shape[1], taps.shape[1])
-    kernel = torch.as_tensor(grid, dtype=torch.float32, device=x.device)
+    planes = x.shape[1]
+    kernel = torch.as_tensor(grid, dtype=torch.float32, device=x.device).repeat(planes, 1, 1, 1)
     cut = trim - taps.shape[1] // 2
     x = x[..., cut : x.shape[-2] - cut, cut : x.shape[-1] - cut]
-    return nn.pixel_shuffle(nn.conv2d(x, kernel), scale)
+    return nn.pixel_shuffle(nn.conv2d(x, kernel, groups=planes), scale)

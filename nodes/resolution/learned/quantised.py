@@ -30,7 +30,7 @@ class Session:
         self._lock = threading.Lock()
 
     def added(self, code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return what the net adds to a coded plane: (1, H, W) → (1, scale (H - 2 n), scale (W - 2 n))."""
+        """Return what the net adds to coded planes: (planes, H, W) → (planes, scale (H - 2 n), scale (W - 2 n))."""
         (made,) = self._held.run(None, {"x": np.ascontiguousarray(code[None], np.float32)})
         return np.asarray(made[0], np.float32)
 
@@ -50,8 +50,8 @@ def session(graph: bytes) -> Any:
 
 
 def model(stored: Stored, *, quantised: bool) -> bytes:
-    """Return the net as an ONNX model of an input `x` (1, 1, H, W): in 8 bits between quantise and dequantise nodes,
-    or as it is.
+    """Return the net as an ONNX model of an input `x` (1, planes, H, W): in 8 bits between quantise and dequantise
+    nodes, or as it is.
 
     Source: ONNX operators QuantizeLinear and DequantizeLinear; ONNX Runtime, Quantize ONNX Models (QDQ format).
     """
@@ -102,7 +102,10 @@ def model(stored: Stored, *, quantised: bool) -> bytes:
         if k < stored.shape.layers - 1:
             name = node("Relu", [name], f"{k}.out")
     node("DepthToSpace", [name], "y", blocksize=stored.shape.scale, mode="CRD")
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, 1, f"{end}h", f"{end}w"]) for end in "xy"]
+    ends = [
+        helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, stored.shape.planes, f"{end}h", f"{end}w"])
+        for end in "xy"
+    ]
     graph = helper.make_graph(nodes, "plain", ends[:1], ends[1:], constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     return bytes(made.SerializeToString())

@@ -17,8 +17,8 @@ from safelight.nodes.resolution.learned.nets import Shape
 
 MARK = "safelight"
 """Entry of the header that tells our own files."""
-KIND = "plain luma 1"
-"""What they hold: see `nets`. Raised when the same weights would mean another picture."""
+KINDS = {1: "plain luma 1", 3: "plain colour 1"}
+"""What they hold, by planes: see `nets`. Raised when the same weights would mean another picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +35,21 @@ class Stored:
     """Recipe and figures, for a person."""
 
 
-def save(path: Path, stored: Stored) -> None:
-    """Write a net, by a file beside it that takes its place at the end."""
+def save(path: Path, stored: Stored, *, half: bool = False) -> None:
+    """Write a net, by a file beside it that takes its place at the end; with `half` in 16 bits a weight."""
     from safetensors.numpy import save_file
 
     says = {
-        "kind": KIND,
+        "kind": KINDS[stored.shape.planes],
         **asdict(stored.shape),
         "repairs": stored.repairs,
         "ranges": list(stored.ranges),
         "notes": dict(stored.notes),
     }
     beside = path.with_name(f".{path.name}.part")
-    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in stored.arrays.items()}
+    arrays = {
+        name: np.ascontiguousarray(array, np.float16 if half else np.float32) for name, array in stored.arrays.items()
+    }
     save_file(arrays, str(beside), {MARK: json.dumps(says)})
     beside.replace(path)
 
@@ -85,12 +87,13 @@ def load(path: Path) -> Stored:
     from safetensors.numpy import load_file
 
     says = header(path)
-    if says is None or says.get("kind") != KIND:
+    if says is None or says.get("kind") not in KINDS.values():
         kind = "without a header of Safelight" if says is None else f"of the kind '{says.get('kind')}'"
         raise GraphError(f"weights {kind}", file=path, remedy="Use a newer Safelight, or other weights.")
     try:
-        shape = Shape(int(says["channels"]), int(says["layers"]), int(says["scale"]))
-        arrays = load_file(str(path))
+        planes = next(count for count, kind in KINDS.items() if kind == says["kind"])
+        shape = Shape(int(says["channels"]), int(says["layers"]), int(says["scale"]), planes)
+        arrays = {name: array.astype(np.float32) for name, array in load_file(str(path)).items()}
         ranges = tuple(float(value) for value in says.get("ranges", ()))
     except Exception as error:
         raise broken(path, error) from None

@@ -1,85 +1,43 @@
-"""Tiny diffusion pipelines with random weights, saved as a user would have downloaded them."""
+"""Small nets and pipelines with random weights."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.nodes.resolution.tiny_pipelines import saved
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def net_file(tmp_path: Path) -> Make:
+    """Write a net of random weights, strong enough to be seen; return its path."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from safelight.nodes.resolution.learned import storing
+    from safelight.nodes.resolution.learned.nets import Shape, fresh
+
+    def make(
+        channels: int = 8, layers: int = 4, scale: int = 2, seed: int = 1, planes: int = 1, **more: object
+    ) -> Path:
+        shape = Shape(channels, layers, scale, planes)
+        arrays = {name: value.numpy() for name, value in fresh(shape, seed).items()}
+        arrays[f"{layers - 1}.weight"] *= 5
+        path = tmp_path / f"net_{channels}_{layers}_{scale}_{seed}_{planes}.safetensors"
+        storing.save(path, storing.Stored(shape, arrays, **{"ranges": (2.0,) * layers, **more}))  # type: ignore[arg-type]
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders: `upscale`, `latent`, and `pickled`, the first with its weights as pickles."""
+    """Folders of diffusion pipelines: `upscale`, `latent`, and `pickled`, the first with its weights as pickles."""
     missing = [name for name in ("torch", "diffusers", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: pip install 'safelight[diffusion]'")
-    import torch
-
-    root = tmp_path_factory.mktemp("pipelines")
-    torch.manual_seed(1)
-    large, small = _upscale(root), _latent()
-    large.save_pretrained(root / "upscale", safe_serialization=True)
-    small.save_pretrained(root / "latent", safe_serialization=True)
-    large.save_pretrained(root / "pickled", safe_serialization=True)
-    for name in ("unet", "vae", "text_encoder"):
-        [file] = (root / "pickled" / name).glob("*.safetensors")
-        stem = "pytorch_model" if name == "text_encoder" else file.stem
-        torch.save(getattr(large, name).state_dict(), file.with_name(f"{stem}.bin"))
-        file.unlink()
-    return {name: root / name for name in ("upscale", "latent", "pickled")}
-
-
-def _upscale(root: Path) -> Any:
-    from diffusers import (
-        AutoencoderKL,
-        DDIMScheduler,
-        DDPMScheduler,
-        StableDiffusionUpscalePipeline,
-        UNet2DConditionModel,
-    )
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (root / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (root / "merges.txt").write_text("#version: 0.2\n")
-    config = CLIPTextConfig(
-        vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
-        bos_token_id=len(words) - 2, eos_token_id=len(words) - 1, pad_token_id=1,
-    )  # fmt: skip
-    return StableDiffusionUpscalePipeline(
-        vae=AutoencoderKL(
-            block_out_channels=(8, 8, 16), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, latent_channels=4, norm_num_groups=4, scaling_factor=0.08333,
-        ),
-        text_encoder=CLIPTextModel(config),
-        tokenizer=CLIPTokenizer(str(root / "vocab.json"), str(root / "merges.txt"), model_max_length=77),
-        unet=UNet2DConditionModel(
-            sample_size=16, in_channels=7, out_channels=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), block_out_channels=(8, 16), layers_per_block=1,
-            norm_num_groups=4, cross_attention_dim=8, attention_head_dim=2, num_class_embeds=1000,
-            only_cross_attention=(True, False),
-        ),
-        low_res_scheduler=DDPMScheduler(),
-        scheduler=DDIMScheduler(prediction_type="v_prediction"),
-    )  # fmt: skip
-
-
-def _latent() -> Any:
-    from diffusers import DDIMScheduler, LDMSuperResolutionPipeline, UNet2DModel, VQModel
-
-    return LDMSuperResolutionPipeline(
-        vqvae=VQModel(
-            block_out_channels=(8, 8, 16), down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3, latent_channels=3, norm_num_groups=4, num_vq_embeddings=16,
-        ),
-        unet=UNet2DModel(
-            sample_size=16, in_channels=6, out_channels=3, block_out_channels=(8, 16), layers_per_block=1,
-            down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-            norm_num_groups=4, attention_head_dim=4,
-        ),
-        scheduler=DDIMScheduler(),
-    )  # fmt: skip
+    return saved(tmp_path_factory.mktemp("pipelines"))

@@ -22,7 +22,8 @@ from safelight.graph.provenance import CHANNEL, GRAINED, MOVED, SYNTHESISED, wit
 from safelight.graph.region import Region
 from safelight.nodes.io.files.header import ORIGIN
 from safelight.nodes.resolution.enlarging import TOE
-from safelight.nodes.resolution.upscale import BEYOND, Upscale, UpscaleParams
+from safelight.nodes.resolution.placing import BEYOND
+from safelight.nodes.resolution.upscale import Upscale, UpscaleParams
 
 WINDOW = Region(-7, 3, 40, 32)
 NODE = Upscale()

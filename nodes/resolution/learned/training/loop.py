@@ -203,7 +203,7 @@ class Training:
 
 
 def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
-    """Return one coded plane (H, W) enlarged by a net, whole; edges go on as their mirror."""
+    """Return coded luma (H, W), or R, G, B (3, H, W), enlarged by a net, whole; edges go on as their mirror."""
     import torch
 
     layers = len(weights) // 2
@@ -211,12 +211,20 @@ def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
     wide = mirrored(mirrored(np.asarray(low, np.float32), trim, trim, -2), trim, trim, -1)
     device = next(iter(weights.values())).device
     with torch.no_grad():
-        x = torch.from_numpy(np.ascontiguousarray(wide))[None, None].to(device)
-        return (plain(x, scale, trim) + added(weights, x, scale))[0, 0].cpu().numpy()
+        x = _batch(wide).to(device)
+        made = (plain(x, scale, trim) + added(weights, x, scale))[0].cpu().numpy()
+    return made if np.ndim(low) == 3 else made[0]
+
+
+def _batch(planes: Any) -> Any:
+    """Return (H, W) or (planes, H, W) as torch has it, (1, planes, H, W)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(planes, np.float32).reshape(1, -1, *np.shape(planes)[-2:]))
 
 
 def entering(weights: Mapping[str, Any], planes: Sequence[Any]) -> list[float]:
-    """Return the largest value that enters each layer over some coded planes (H, W)."""
+    """Return the largest value that enters each layer over some coded pictures, as `enlarge` takes."""
     import torch
     import torch.nn.functional as nn
 
@@ -225,7 +233,7 @@ def entering(weights: Mapping[str, Any], planes: Sequence[Any]) -> list[float]:
     device = next(iter(weights.values())).device
     with torch.no_grad():
         for plane in planes:
-            x = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None].to(device)
+            x = _batch(plane).to(device)
             for k in range(layers):
                 most[k] = max(most[k], float(x.abs().max()))
                 x = nn.conv2d(x, weights[f"{k}.weight"], weights[f"{k}.bias"])

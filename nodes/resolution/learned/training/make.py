@@ -11,14 +11,14 @@ import numpy as np
 
 from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned import storing
-from safelight.nodes.resolution.learned.models import FOLDER, available
+from safelight.nodes.resolution.learned.models import FOLDER, SHIPPED, available
 from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.degrade import KINDS
 from safelight.nodes.resolution.learned.training.loop import State, Training, enlarge, entering
-from safelight.nodes.resolution.learned.training.patches import pairs, split
+from safelight.nodes.resolution.learned.training.patches import VARIANTS, pairs, split
 from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
-from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, grown, recipe
+from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, STEPS, WORN, grown, recipe
 
 RESERVE = 1.25
 """8-bit steps reach so far over the largest value seen: other pictures may have larger ones."""
@@ -32,7 +32,8 @@ class Job:
     out: Path
     net: str = "fast"
     scale: int = 2
-    degradation: str = "bicubic"
+    degradation: str | None = None
+    """By default what the recipe says: `film` for nets that repair."""
     start: Path | None = None
     """Weights to begin as; by default those that the recipe names."""
     test: Path | None = None
@@ -42,6 +43,8 @@ class Job:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    half: bool = False
+    """Write 16 bits a weight."""
 
     @property
     def checkpoint(self) -> Path:
@@ -75,26 +78,30 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     available()
     import torch
 
-    if job.net not in NETS or job.degradation not in KINDS:
+    worn = job.degradation or WORN.get(job.net, "bicubic")
+    if (job.net, job.scale) not in STEPS or worn not in KINDS:
         raise GraphError(
-            f"there is no recipe for '{job.net}' and '{job.degradation}'",
-            remedy=f"Nets: {', '.join(NETS)}. Degradations: {', '.join(KINDS)}.",
+            f"there is no recipe for '{job.net}', {job.scale} times, and '{worn}'",
+            remedy=f"Nets: {', '.join(NETS)} (restore: 2 times). Degradations: {', '.join(KINDS)}.",
         )
     if job.device == "cuda" and not torch.cuda.is_available():
         raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
     torch.set_num_threads(job.threads)
     plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
     shown, held = split(found(job.folder))
-    pictures = pairs(shown, job.scale, degradation=job.degradation, seed=job.seed)
+
+    def read(files: Sequence[Path], variants: int = 1) -> list[tuple[bool, Picture]]:
+        planes = plan.shape.planes
+        return pairs(files, job.scale, degradation=worn, planes=planes, seed=job.seed, variants=variants)
+
+    pictures = read(shown, VARIANTS)
     if not pictures:
         raise GraphError(
             "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."
         )
-    judges = [picture for _, picture in pairs(held, job.scale, degradation=job.degradation, seed=job.seed)]
-    tests = [] if job.test is None else [
-        picture for _, picture in pairs(found(job.test), job.scale, degradation=job.degradation, seed=job.seed)
-    ]  # fmt: skip
-    training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape))
+    judges = [picture for _, picture in read(held)]
+    tests = [] if job.test is None else [picture for _, picture in read(found(job.test))]
+    training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape, worn))
     if job.checkpoint.exists():
         training.load(job.checkpoint)
     job.out.parent.mkdir(parents=True, exist_ok=True)
@@ -108,14 +115,15 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     arrays = {name: value.detach().cpu().numpy() for name, value in mean.items()}
     notes = {
         "net": job.net,
-        "degradation": job.degradation,
+        "degradation": worn,
         "steps": state.step,
         "seed": job.seed,
         "pictures": sorted({file.name for file in shown}),
         "held out": sorted(file.name for file in held),
     }
     ranges = [value * RESERVE for value in entering(mean, [picture.low for picture in judges])] if judges else []
-    storing.save(job.out, storing.Stored(plan.shape, arrays, job.degradation != "bicubic", tuple(ranges), notes))
+    stored = storing.Stored(plan.shape, arrays, worn != "bicubic", tuple(ranges), notes)
+    storing.save(job.out, stored, half=job.half)
     job.checkpoint.unlink(missing_ok=True)
     return Made(
         state,
@@ -130,14 +138,15 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
 
 
 def _score(net: Mapping[str, Any] | None, pictures: Sequence[Picture], scale: int) -> float:
-    """Return the mean PSNR of luma, dB, of a net or (None) of Lanczos, without two input pixels at the edges."""
+    """Return the mean PSNR of luma, or of R, G and B, dB, of a net or (None) of Lanczos, without two input
+    pixels at the edges."""
     made = (enlarged(p.low, scale) if net is None else enlarge(net, p.low, scale) for p in pictures)
     return float(np.mean([psnr(got, p.full, 2 * scale) for got, p in zip(made, pictures, strict=True)]))
 
 
-def _start(job: Job, shape: Shape) -> dict[str, Any] | None:
+def _start(job: Job, shape: Shape, worn: str) -> dict[str, Any] | None:
     path = job.start
-    if path is None and job.degradation != "bicubic":
+    if path is None and worn != "bicubic" and job.net in SHIPPED:
         path = FOLDER / f"{job.net}_x{job.scale}.safetensors"
     elif path is None and (job.net, job.scale) in GROWN:
         net, scale = GROWN[job.net, job.scale]

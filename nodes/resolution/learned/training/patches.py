@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.nodes.resolution.learned.training.degrade import film
-from safelight.nodes.resolution.learned.training.pictures import LEAST, LINEAR, Picture, Plane, lumas, pair
+from safelight.nodes.resolution.learned.training.pictures import LEAST, LINEAR, Picture, Plane, colours, lumas, pair
 
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
 VARIANTS = 4
+REPAIRED = 2
+"""How many times pictures were reduced that a net of scale 1 learns to repair at the size that they have."""
 LINEAR_SHARE = 0.1
 """Patches from scene-linear pictures, where there are both kinds: they bring values over white."""
 
@@ -27,23 +29,39 @@ def split(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def pairs(
-    files: Iterable[Path], scale: int, *, degradation: str = "bicubic", seed: int = 0
+    files: Iterable[Path],
+    scale: int,
+    *,
+    degradation: str = "bicubic",
+    planes: int = 1,
+    seed: int = 0,
+    variants: int = VARIANTS,
 ) -> list[tuple[bool, Picture]]:
     """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out.
 
-    Of film, each display-referred picture comes `VARIANTS` times, differently worn.
+    Of film, each display-referred picture comes `variants` times, differently worn; scene-linear ones are worn in
+    colour alone. For scale 1 what is to be found is the plain reduction of what was worn.
     """
     out = []
+    reduction = scale if scale > 1 else REPAIRED
     for number, file in enumerate(files):
         linear = file.suffix.casefold() in LINEAR
-        for name, luma in lumas(file):
-            if min(luma.shape) < LEAST * scale:
+        for at, (name, coded) in enumerate(lumas(file) if planes == 1 else colours(file)):
+            if min(coded.shape[-2:]) < LEAST * reduction:
                 continue
-            if degradation == "bicubic" or linear:
-                out.append((linear, pair(name, luma, scale, codes=not linear)))
+            if degradation == "bicubic" or (linear and planes == 1):
+                made = [pair(name, coded, reduction, codes=not linear)]
             else:
-                out += [(False, film(name, luma, scale, seed + VARIANTS * number + k)) for k in range(VARIANTS)]
+                seeds = [at] if linear else range(variants)
+                made = [film(name, coded, reduction, seed + VARIANTS * number + k, light=linear) for k in seeds]
+            if scale == 1:
+                made = [Picture(one.name, _reduced(one, reduction, linear), one.low) for one in made]
+            out += [(linear, one) for one in made]
     return out
+
+
+def _reduced(worn: Picture, scale: int, linear: bool) -> Plane:
+    return pair(worn.name, worn.full, scale, codes=not linear).low
 
 
 class Patches:
@@ -61,24 +79,26 @@ class Patches:
         self._odds = np.array(odds) / sum(odds)
 
     def batch(self, count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return (count, 1, side, side) inputs and what lies in their middles, scale (side - 2 halo) on a side.
+        """Return (count, planes, side, side) inputs and what lies in their middles, scale (side - 2 halo) on a side.
 
         Of two places drawn the busier is taken: flat patches teach nothing. Turned and mirrored at random.
         """
         drawn = [max((self._place() for _ in range(2)), key=lambda place: place[0]) for _ in range(count)]
         low, full = zip(*(self._turned(*place[1:]) for place in drawn), strict=True)
-        return np.stack(low)[:, None], np.stack(full)[:, None]
+        size = (count, -1, self._side, self._side)
+        wide = self._scale * (self._side - 2 * self._halo)
+        return np.stack(low).reshape(size), np.stack(full).reshape(count, -1, wide, wide)
 
     def _place(self) -> tuple[float, Picture, int, int]:
         picture = self._pictures[int(self.random.choice(len(self._pictures), p=self._odds))]
-        y, x = (int(self.random.integers(size - self._side + 1)) for size in picture.low.shape)
-        return float(picture.low[y : y + self._side, x : x + self._side].std()), picture, y, x
+        y, x = (int(self.random.integers(size - self._side + 1)) for size in picture.low.shape[-2:])
+        return float(picture.low[..., y : y + self._side, x : x + self._side].std()), picture, y, x
 
     def _turned(self, picture: Picture, y: int, x: int) -> tuple[Plane, Plane]:
         s, a, h = self._scale, self._side, self._halo
-        low = picture.low[y : y + a, x : x + a]
-        full = picture.full[s * (y + h) : s * (y + a - h), s * (x + h) : s * (x + a - h)]
+        low = picture.low[..., y : y + a, x : x + a]
+        full = picture.full[..., s * (y + h) : s * (y + a - h), s * (x + h) : s * (x + a - h)]
         turns = int(self.random.integers(8))
         if turns & 4:
-            low, full = low.T, full.T
-        return np.rot90(low, turns & 3), np.rot90(full, turns & 3)
+            low, full = low.swapaxes(-1, -2), full.swapaxes(-1, -2)
+        return np.rot90(low, turns & 3, (-2, -1)), np.rot90(full, turns & 3, (-2, -1))

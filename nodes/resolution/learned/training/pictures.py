@@ -1,4 +1,4 @@
-"""What nets are trained on and judged by: luma of pictures, as nets see it, and its reductions."""
+"""What nets are trained on and judged by: luma or R, G, B of pictures, as nets see them, and their reductions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LEAST = 96
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture's luma and what a net is given of it."""
+    """One picture's luma, or its R, G, B, and what a net is given of it."""
 
     name: str
     full: Plane
-    """(H, W), coded, sides multiples of the scale."""
+    """(H, W) or (3, H, W), coded, sides multiples of the scale."""
     low: Plane
-    """(H / scale, W / scale)."""
+    """The same at H / scale, W / scale."""
 
 
 def found(folder: Path) -> list[Path]:
@@ -46,13 +46,25 @@ def found(folder: Path) -> list[Path]:
 
 
 def lumas(file: Path, stops: Sequence[float] = (-2.0, 0.0, 2.0)) -> Iterable[tuple[str, Plane]]:
-    """Yield a picture's coded luma: once for display-referred files, at several exposures for scene-linear ones."""
+    """Yield a picture's coded luma, (H, W), as `colours` has it."""
+    for name, rgb in colours(file, stops):
+        yield name, luma_of(rgb)
+
+
+def luma_of(rgb: Plane) -> Plane:
+    """Return luma of coded R, G, B: (3, H, W) → (H, W)."""
+    return np.asarray(np.moveaxis(rgb, 0, -1) @ LUMA, np.float32)
+
+
+def colours(file: Path, stops: Sequence[float] = (-2.0, 0.0, 2.0)) -> Iterable[tuple[str, Plane]]:
+    """Yield a picture's coded R, G, B, (3, H, W): once for display-referred files, at several exposures for
+    scene-linear ones."""
     if file.suffix.casefold() in LINEAR:
         rgb = _linear(file)
         grey = float(np.median(rgb @ LUMA)) or 1.0
         for stop in stops:
             coded = encode(rgb * np.float32(0.18 * 2.0**stop / grey))
-            yield f"{file.name} {stop:+g}", np.asarray(coded @ LUMA, np.float32)
+            yield f"{file.name} {stop:+g}", np.moveaxis(np.asarray(coded, np.float32), -1, 0)
         return
     yield file.name, _display(file)
 
@@ -67,7 +79,7 @@ def _display(file: Path) -> Plane:
         raise GraphError(
             f"cannot be read ({error})", file=file, remedy="Mend it or take it out of the folder."
         ) from None
-    return np.asarray(rgb @ LUMA / np.float32(255), np.float32)
+    return np.moveaxis(np.asarray(rgb / np.float32(255), np.float32), -1, 0)
 
 
 def _linear(file: Path) -> Plane:
@@ -84,17 +96,23 @@ def _linear(file: Path) -> Plane:
     return np.where(np.isfinite(rgb), rgb, 0)
 
 
-def pair(name: str, luma: Plane, scale: int, *, codes: bool = True) -> Picture:
+def pair(name: str, coded: Plane, scale: int, *, codes: bool = True) -> Picture:
     """Return a picture and its bicubic reduction, which has 8-bit steps with `codes` (those of the files one meets)."""
-    height, width = (size // scale * scale for size in luma.shape)
-    full = np.ascontiguousarray(luma[:height, :width])
+    full = whole(coded, scale)
     low = reduced(full, scale)
     if codes:
         low = np.rint(low * 255) / np.float32(255)
     return Picture(name, full, np.asarray(low, np.float32))
 
 
+def whole(coded: Plane, scale: int) -> Plane:
+    """Return the planes with sides that are multiples of the scale."""
+    height, width = (size // scale * scale for size in coded.shape[-2:])
+    return np.ascontiguousarray(coded[..., :height, :width])
+
+
 def psnr(got: Plane, want: Plane, border: int) -> float:
     """Return the peak signal-to-noise ratio in dB for a peak of 1, without `border` pixels on every side."""
-    d = (np.clip(got, 0, 1) - want)[border : want.shape[0] - border, border : want.shape[1] - border]
+    height, width = want.shape[-2:]
+    d = (np.clip(got, 0, 1) - want)[..., border : height - border, border : width - border]
     return float(-10 * np.log10(max(float(np.mean(np.square(d, dtype=np.float64))), 1e-12)))

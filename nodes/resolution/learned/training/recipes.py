@@ -11,10 +11,30 @@ import numpy.typing as npt
 from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.training.loop import Recipe
 
-NETS: Mapping[str, tuple[int, int]] = {"fast": (32, 8), "main": (64, 10)}
-"""Channels and layers."""
-STEPS: Mapping[tuple[str, int], int] = {("fast", 2): 4000, ("fast", 4): 2500, ("main", 2): 3000, ("main", 4): 2500}
-RATES: Mapping[tuple[str, int], float] = {("fast", 2): 2e-3, ("fast", 4): 1.5e-3, ("main", 2): 8e-4, ("main", 4): 8e-4}
+NETS: Mapping[str, tuple[int, int, int]] = {"fast": (32, 8, 1), "main": (64, 10, 1), "restore": (48, 10, 3)}
+"""Channels, layers, planes of colour."""
+STAGES: Mapping[str, tuple[int, int, int]] = {"clean": (47, 6, 3), "enlarge": (48, 6, 3)}
+"""What `restore` does in one, in two nets that have as many weights together: see `sequence`."""
+STEPS: Mapping[tuple[str, int], int] = {
+    ("fast", 2): 4000,
+    ("fast", 4): 2500,
+    ("main", 2): 3000,
+    ("main", 4): 2500,
+    ("restore", 2): 3000,
+    ("clean", 1): 3000,
+    ("enlarge", 2): 3000,
+}
+RATES: Mapping[tuple[str, int], float] = {
+    ("fast", 2): 2e-3,
+    ("fast", 4): 1.5e-3,
+    ("main", 2): 8e-4,
+    ("main", 4): 8e-4,
+    ("restore", 2): 1.5e-3,
+    ("clean", 1): 1.5e-3,
+    ("enlarge", 2): 1.5e-3,
+}
+WORN: Mapping[str, str] = {"restore": "film", "clean": "film"}
+"""Degradation that a net is made for, where it is not the plain reduction."""
 GROWN: Mapping[tuple[str, int], tuple[str, int]] = {
     ("fast", 4): ("fast", 2),
     ("main", 2): ("fast", 2),
@@ -27,11 +47,12 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 def recipe(net: str, scale: int, *, steps: int | None = None, seed: int = 0) -> Recipe:
     """Return how a shipped net is made."""
+    channels, layers, planes = {**NETS, **STAGES}[net]
     return Recipe(
-        Shape(*NETS[net], scale),
+        Shape(channels, layers, scale, planes),
         steps or STEPS[net, scale],
         rate=RATES[net, scale],
-        side=64 if scale == 2 else 44,
+        side=44 if scale == 4 else 64,
         seed=seed,
     )
 
@@ -46,7 +67,7 @@ def grown(arrays: Arrays, old: Shape, new: Shape, seed: int) -> dict[str, Any]:
     """
     import torch
 
-    if new.channels % old.channels or new.layers < old.layers:
+    if new.channels % old.channels or new.layers < old.layers or new.planes != old.planes:
         raise ValueError(f"{new} cannot be grown from {old}")
     random, many = np.random.default_rng(seed), new.channels // old.channels
     weights: dict[str, npt.NDArray[np.float32]] = {}
@@ -60,9 +81,9 @@ def grown(arrays: Arrays, old: Shape, new: Shape, seed: int) -> dict[str, Any]:
         if not last:
             kernel, bias = np.concatenate([kernel] * many), np.concatenate([bias] * many)
         elif new.scale != old.scale:
-            size = (new.scale**2, new.channels, 3, 3)
+            size = (new.planes * new.scale**2, new.channels, 3, 3)
             kernel = random.standard_normal(size).astype(np.float32) * np.float32(0.1 * (2 / (9 * new.channels)) ** 0.5)
-            bias = np.zeros(new.scale**2, np.float32)
+            bias = np.zeros(len(kernel), np.float32)
         at = new.layers - 1 if last else k
         weights[f"{at}.weight"], weights[f"{at}.bias"] = kernel, bias
     for k in range(old.layers - 1, new.layers - 1):

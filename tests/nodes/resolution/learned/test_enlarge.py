@@ -15,7 +15,7 @@ from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError
 from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.enlarge import TILE, departure, enlarge, halo, tileable
-from safelight.nodes.resolution.learned.models import SHIPPED, fingerprint
+from safelight.nodes.resolution.learned.models import SHIPPED, SameSize, find, fingerprint
 from safelight.nodes.resolution.learned.sampling import enlarged, reduced
 
 torch: Any = pytest.importorskip("torch")
@@ -126,6 +126,36 @@ def test_colour_differences_are_resampled(net_file: Make, monkeypatch: pytest.Mo
     assert np.abs(more).max() > 0.02 and np.ptp(more, axis=0).max() < 1e-4
     grey = enlarge(light[:1].repeat(3, 0), 2, model=path, device=ONE)
     assert np.abs(encode(grey[0]) - encode(grey[1])).max() < 1e-5
+
+
+def test_a_net_for_colour_adds_to_each(net_file: Make) -> None:
+    """R, G and B go in together and come out together, nothing brings them back to what they were made from."""
+    from safelight.nodes.resolution.learned import storing
+    from safelight.nodes.resolution.learned.sampling import mirrored
+    from tests.nodes.resolution.learned.test_nets import slow
+
+    path, light = net_file(channels=3, layers=3, planes=3, repairs=True), scene(14, 11)
+    code = encode(light).astype(np.float64)
+    arrays = dict(storing.load(path).arrays)
+    more = slow(arrays, mirrored(mirrored(code, 3, 3, -1), 3, 3, -2), 2)
+    assert np.ptp(more, axis=0).max() > 0.01
+    for share in (1, 0.3, 0):
+        made = enlarge(light, 2, model=path, strength=share, device=ONE)
+        np.testing.assert_allclose(encode(made), enlarged(code, 2) + share * more, atol=2e-6)
+
+
+def test_twice_the_size_and_back(net_file: Make) -> None:
+    """At the size that the picture has, each pixel is the mean light of its four; in parts too."""
+    path, light = net_file(planes=3, repairs=True), scene(90, 70)
+    net = SameSize(find(path, 2))
+    large = enlarge(light, 2, model=path, device=ONE).astype(np.float64)
+    made = enlarge(light, 1, model=net, device=ONE)
+    want = large.reshape(3, 90, 2, 70, 2).mean((2, 4))
+    np.testing.assert_allclose(encode(made), encode(want.astype(np.float32)), atol=3e-6)
+    np.testing.assert_allclose(enlarge(light, 1, model=net, strength=0, device=ONE), light, rtol=1e-5, atol=1e-6)
+    edge = halo(net, 1)
+    part = enlarge(light[:, 20 - edge :, 30 - edge :], 1, model=net, device=ONE)[:, edge:, edge:]
+    np.testing.assert_array_equal(part, made[:, 20:, 30:])
 
 
 def test_values_beyond_survive(net_file: Make) -> None:

@@ -196,3 +196,21 @@ def test_torchvision_is_neither_needed_nor_left_behind(library: Any) -> None:
         "sys.exit(any(name.split('.')[0] == 'torchvision' for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_restore_takes_them_too(library: Any, tmp_path: Path) -> None:
+    """By their path, whole pictures, and nothing brings the result back to its data."""
+    from safelight.graph.image import Clip, Image
+    from safelight.graph.node import Inputs, Request, Settings
+    from safelight.graph.region import Region
+    from safelight.nodes.resolution.restore import Restore, RestoreParams
+
+    path = _save(_net("Compact"), tmp_path / "compact.safetensors")
+    image, node, params = Image(scene(30, 40), Region.sized(40, 30)), Restore(), RestoreParams(weights=path)
+    assert not list(node.check(params, {"input": Clip(1, 1, image.region, image.region)}, Settings()))
+    request = Request(1, Region(20, 10, 60, 50))
+    [need] = node.needs(params, request)["input"]
+    assert need.region.contains(image.region)
+    out = node.compute(params, request, Inputs(request, {"input": {1: image}}, {}), ONE)
+    want = enlarge(image.data, 2, model=find(path, 2), consistent=False, device=ONE)
+    np.testing.assert_array_equal(out.data, want[:, 10:50, 20:60])

@@ -14,8 +14,9 @@ torch: Any = pytest.importorskip("torch")
 
 
 def slow(arrays: dict[str, Any], x: Any, scale: int) -> Any:
-    """Return what a net adds to (H, W), loop by loop, in double precision."""
-    planes = np.asarray(x, np.float64)[None]
+    """Return what a net adds to (H, W) or (3, H, W), loop by loop, in double precision."""
+    planes = np.asarray(x, np.float64).reshape(-1, *np.shape(x)[-2:])
+    colours = len(planes)
     layers = len(arrays) // 2
     for k in range(layers):
         kernel, bias = np.float64(arrays[f"{k}.weight"]), np.float64(arrays[f"{k}.bias"])
@@ -26,10 +27,11 @@ def slow(arrays: dict[str, Any], x: Any, scale: int) -> Any:
                 out[:, y, x_] = bias + (kernel * planes[:, y : y + 3, x_ : x_ + 3]).sum((1, 2, 3))
         planes = np.maximum(out, 0) if k < layers - 1 else out
     _, height, width = planes.shape
-    made = np.zeros((height * scale, width * scale))
-    for p in range(scale * scale):
-        made[p // scale :: scale, p % scale :: scale] = planes[p]
-    return made
+    made = np.zeros((colours, height * scale, width * scale))
+    for colour in range(colours):
+        for p in range(scale * scale):
+            made[colour, p // scale :: scale, p % scale :: scale] = planes[colour * scale**2 + p]
+    return made if np.ndim(x) == 3 else made[0]
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -41,6 +43,18 @@ def test_against_loops(scale: int) -> None:
     want = slow({name: value.numpy() for name, value in weights.items()}, x, scale)
     assert got.shape == (scale * 5, scale * 3) and np.abs(want).max() > 1e-3
     np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_colour_against_loops() -> None:
+    shape = Shape(5, 4, 2, 3)
+    weights = fresh(shape, 3)
+    x = np.random.default_rng(0).standard_normal((3, 12, 11)).astype(np.float32)
+    got = added(weights, torch.from_numpy(x)[None], 2)[0].numpy()
+    want = slow({name: value.numpy() for name, value in weights.items()}, x, 2)
+    assert got.shape == (3, 8, 6) and shape.parameters == sum(value.numel() for value in weights.values())
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    each = plain(torch.from_numpy(x)[:, None], 2, 4)[:, 0]
+    np.testing.assert_array_equal(plain(torch.from_numpy(x)[None], 2, 4)[0], each)
 
 
 def test_light_laid_under_changes_nothing() -> None:

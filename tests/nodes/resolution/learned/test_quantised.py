@@ -19,14 +19,14 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 
-@pytest.mark.parametrize("scale", [2, 4])
-def test_near_single_precision(net_file: Callable[..., Path], scale: int) -> None:
+@pytest.mark.parametrize(("scale", "planes"), [(2, 1), (4, 1), (2, 3)])
+def test_near_single_precision(net_file: Callable[..., Path], scale: int, planes: int) -> None:
     from safelight.nodes.resolution.learned.training.loop import entering
 
-    stored = storing.load(net_file(scale=scale))
-    x = np.random.default_rng(0).uniform(0, 1, (1, 40, 33)).astype(np.float32)
+    stored = storing.load(net_file(scale=scale, planes=planes))
+    x = np.random.default_rng(0).uniform(0, 1, (planes, 40, 33)).astype(np.float32)
     weights = {name: torch.from_numpy(np.asarray(array)) for name, array in stored.arrays.items()}
-    stored = replace(stored, ranges=tuple(entering(weights, [x[0]])))
+    stored = replace(stored, ranges=tuple(entering(weights, [x])))
     want = Plain(stored).added(torch.from_numpy(x), "float32").numpy()
     same = quantised.session(quantised.model(stored, quantised=False)).run(None, {"x": x[None]})[0][0]
     np.testing.assert_allclose(same, want, atol=1e-5)

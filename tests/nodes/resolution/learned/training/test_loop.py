@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.loop import Recipe, State, Training, enlarge, entering
 from safelight.nodes.resolution.learned.training.pictures import pair, psnr
-from safelight.nodes.resolution.learned.training.recipes import NETS, STEPS, grown, recipe
+from safelight.nodes.resolution.learned.training.recipes import NETS, STAGES, STEPS, grown, recipe
 
 torch: Any = pytest.importorskip("torch")
 PLAN = Recipe(Shape(8, 3, 2), steps=40, batch=4, side=20, rate=6e-3)
@@ -45,6 +46,16 @@ def test_it_learns(pictures: Any) -> None:
     assert state.losses[-1][1] < state.losses[0][1]
     assert state.scores[-1][1] > known + 0.05
     assert training.weights["0.weight"].sum((2, 3)).abs().max() < 1e-5, "the first kernels sum to nothing"
+
+
+def test_colour_is_trained_too(pictures: Any) -> None:
+    tint = np.float32([1, 0.7, 0.4])[:, None, None]
+    *shown, held = (pair(f"edges {k}", edges(k) * tint, 2) for k in (0, 1, 2, 9))
+    training = Training(replace(PLAN, shape=Shape(8, 3, 2, 3), steps=100), [(False, one) for one in shown], [held])
+    state = training.run(every=20)
+    known = psnr(enlarged(held.low, 2), held.full, 4)
+    assert state.scores[-1][1] > known + 0.05
+    assert enlarge(training.mean, held.low, 2).shape == (3, 192, 192)
 
 
 def test_resumed_is_the_same(pictures: Any, tmp_path: Path) -> None:
@@ -115,8 +126,17 @@ def test_what_enters_layers() -> None:
 
 
 def test_recipes() -> None:
-    for net, (channels, layers) in NETS.items():
-        for scale in (2, 4):
-            plan = recipe(net, scale)
-            assert plan.shape == Shape(channels, layers, scale) and plan.steps == STEPS[net, scale]
-            assert plan.side > 2 * plan.shape.halo
+    for (net, scale), steps in STEPS.items():
+        plan = recipe(net, scale)
+        assert plan.shape == Shape(*{**NETS, **STAGES}[net][:2], scale, {**NETS, **STAGES}[net][2])
+        assert plan.steps == steps and plan.side > 2 * plan.shape.halo
+
+
+def test_the_sequence_has_as_many_weights_and_steps() -> None:
+    """A comparison of two ways says something only if both were given the same."""
+    whole, *parts = (recipe(net, scale) for net, scale in (("restore", 2), ("clean", 1), ("enlarge", 2)))
+    assert sum(part.shape.parameters for part in parts) == pytest.approx(whole.shape.parameters, rel=0.01)
+    for part in parts:
+        assert (part.steps, part.batch, part.side, part.rate, part.squares, part.seed) == (
+            whole.steps, whole.batch, whole.side, whole.rate, whole.squares, whole.seed,
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from safelight.nodes.resolution.learned.coding import LUMA, encode
 from safelight.nodes.resolution.learned.sampling import reduced
 from safelight.nodes.resolution.learned.training.degrade import film
 from safelight.nodes.resolution.learned.training.patches import LINEAR_SHARE, VARIANTS, Patches, pairs, split
-from safelight.nodes.resolution.learned.training.pictures import found, lumas, pair, psnr
+from safelight.nodes.resolution.learned.training.pictures import colours, found, lumas, pair, psnr
 
 
 def folder_of(path: Path, count: int, size: tuple[int, int] = (200, 220)) -> Path:
@@ -91,6 +91,39 @@ def test_film_is_worn_and_repeats(tmp_path: Path) -> None:
     clean = pair(name, luma, 2)
     assert 0.004 < np.std(first.low - clean.low) < 0.1 and first.full.shape == clean.full.shape
     assert len(pairs([file], 2, degradation="film")) == VARIANTS
+
+
+def test_film_in_colour(tmp_path: Path) -> None:
+    """Grain of its own in each layer, one grain in black and white; light is not clipped; the same for a seed."""
+    (file,) = found(folder_of(tmp_path, 1))
+    ((name, coded),) = colours(file)
+    worn = [film(name, coded, 2, seed, light=True) for seed in range(24)]
+    np.testing.assert_array_equal(worn[3].low, film(name, coded, 2, 3, light=True).low)
+    grey = [bool((one.full[0] == one.full[2]).all()) for one in worn]
+    assert 0 < sum(grey) < 12
+    for one, is_grey in zip(worn, grey, strict=True):
+        assert one.full.shape == (3, 200, 220) and one.low.shape == (3, 100, 110)
+        noise = one.low - reduced(one.full, 2)
+        apart = np.std(noise[0] - noise[2]) / np.std(noise[1])
+        assert apart < 1e-3 if is_grey else apart > 0.2
+    codes = film(name, coded, 2, 3).low * 255
+    np.testing.assert_allclose(codes, np.rint(codes), atol=1e-3)
+    bright = film(name, np.full((3, 200, 200), 1.7, np.float32), 2, 1, light=True)
+    assert bright.low.min() > 1.3
+
+
+def test_scale_1_repairs_at_the_size_of_what_was_worn(tmp_path: Path) -> None:
+    files = found(folder_of(tmp_path, 1))
+    larger = pairs(files, 2, degradation="film", planes=3, seed=5)
+    same = pairs(files, 1, degradation="film", planes=3, seed=5)
+    assert len(larger) == len(same) == VARIANTS
+    for (_, two), (_, one) in zip(larger, same, strict=True):
+        np.testing.assert_array_equal(one.low, two.low)
+        np.testing.assert_array_equal(one.full, pair("x", two.full, 2).low)
+    low, full = Patches(same, 1, 24, 4, seed=1).batch(3)
+    assert low.shape == (3, 3, 24, 24) and full.shape == (3, 3, 16, 16)
+    error = np.abs(low[:, :, 4:-4, 4:-4] - full).mean()
+    assert error < 0.5 * np.abs(np.rot90(low, 1, (2, 3))[:, :, 4:-4, 4:-4] - full).mean()
 
 
 def test_psnr() -> None:
