@@ -94,6 +94,7 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
         "beyond": departure.beyond(found.boxes, width, height).astype(np.float64),
         "stands": np.clip(s["raised"] / np.where(np.abs(s["contrast"]) < 1e-6, 1e-6, s["contrast"]), -1, 2),
         "pur": np.minimum(purity(s), 1.5),
+        "grey": np.log(s["grey"] + 0.3),
         "bright": np.full(len(found), float(found.tone == "bright")),
     }
     names = ("line", "close", "single", "crowd")
