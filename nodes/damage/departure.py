@@ -297,7 +297,8 @@ def _match(sums: Any, per: np.ndarray, of_records: np.ndarray, force: bool) -> A
             left, told = _shared(one[n + 1 : n + 4] / 8, one[n + 4 :] / 64, level)
             rows += [*left * (not force) * of_records[:, None, None] ** 2]
             rows += [
-                told[r, q] * (of_records[r] / of_records[q]) for r, q in ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+                told[r, q] * (of_records[r] / of_records[q])
+                for r, q in ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
             ]
     return np.asarray(rows, np.float32)
 

@@ -88,8 +88,6 @@ def test_a_neighbour_that_is_damaged_leaves_no_ghost() -> None:
 
 
 def test_black_and_white_on_three_records_departs_on_none() -> None:
-    images = {
-        n: image.with_data(np.repeat(image.data[:1], 3, 0)) for n, image in unsteady(0.3, -1.5).items()
-    }
+    images = {n: image.with_data(np.repeat(image.data[:1], 3, 0)) for n, image in unsteady(0.3, -1.5).items()}
     seen = fields(images)
     assert np.abs(seen["colour"]).max() < 2.4 and np.median(seen["grey"][58:63, 88:93]) < -4
