@@ -138,6 +138,7 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
         "contrast": means(index, flat[at], n),
         "record": mean("colour_stops"),
         "rest": mean("rest"),
+        "grey": means(index, np.abs(fields["grey"].ravel()[at]), n),
         "apart": mean("apart"),
         "steady": means(index, np.abs(fields["steady"].ravel()[at]), n),
         "sharp": steep / np.maximum(most(index, np.abs(flat[at]), n), 1e-6),

@@ -27,6 +27,9 @@ LEAST_SIGMA = 0.03
 """Stops: what differs by less than this is never called different."""
 SUSPECT = 5.0
 LOST = 1.25  # of the noise: power of a difference beyond which it is what motion left
+LEFT = 1.1  # the same of one record once the others are known, over nine blocks
+RIDGE = 0.05  # of the noise: what keeps records that are alike from foretelling each other wholly
+ALIKE = 12.0  # variances by which the square of a difference between two frames of one side may differ
 RUINED = 6.0  # the same in both neighbours: more than a third of the block departs
 SMOOTH = 0.04
 
@@ -217,30 +220,30 @@ def measure(
         compensate(_grey(other.planes, turned), xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
     inner = here.region
     per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
+    of_records = np.sqrt(2 * np.asarray(_of_features(smooth, turned))[1:]) * np.median(sigma, axis=1)
     blocks = Region.sized(-(-inner.width // BLOCK), -(-inner.height // BLOCK))
-    sums = xp.empty((2 * n * len(offsets), blocks.height, blocks.width), dtype=np.float32)
-    padded = tuple(float(v) for v in np.pad(per, (0, 3 - n), constant_values=1.0))
-    core = (
-        slice(None),
-        slice(BORDER, BORDER + max(BLOCK, inner.height)),
-        slice(BORDER, BORDER + max(BLOCK, inner.width)),
-    )
-    size = Region.sized(max(BLOCK, inner.width), max(BLOCK, inner.height))
+    each = 13 if n == 3 else 2
+    sums = xp.empty((each * len(offsets), blocks.height, blocks.width), dtype=np.float32)
     launch(
         device,
         "dirt_blocks",
         blocks,
         isa=isa,
-        centre=(here.planes[core], size),
-        others=(moved[core], size),
+        centre=(here.planes, work),
+        others=(moved, work),
         out=(sums, blocks),
         planes=n,
         count=len(offsets),
-        per_sigma=padded,
+        left=inner.x0,
+        top=inner.y0,
+        width=inner.width,
+        height=inner.height,
+        per_sigma=tuple(float(v) for v in np.pad(per, (0, 3 - n), constant_values=1.0)),
+        per_record=tuple(float(v) for v in 1 / np.resize(of_records, 3)),
     )
-    found = _host(sums).reshape(len(offsets), n, 2, blocks.height, blocks.width)
-    match = _match(found, per, force)
-    power = found[:2, 0, 1] / (256 * BLOCK * BLOCK)
+    found = _host(sums).reshape(len(offsets), each, blocks.height, blocks.width).astype(np.float64)
+    match = _match(found, per, of_records, force)
+    power = found[:2, n] / (256 * BLOCK * BLOCK)
     out = xp.empty((len(PLANES), inner.height, inner.width), dtype=np.float32)
     launch(
         device,
@@ -262,6 +265,7 @@ def measure(
         smooth=_of_features(smooth, turned),
         floor=LEAST_SIGMA**2,
         suspect=SUSPECT,
+        alike=ALIKE,
         least=least,
         left=inner.x0,
         top=inner.y0,
@@ -279,16 +283,51 @@ def _host(array: Any) -> Any:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
-def _match(sums: Any, per: np.ndarray, force: bool) -> Any:
-    """Return bias of each plane and the variance motion left, for each neighbour: medians of
-    rows, then of columns, over 7 and 5 blocks."""
-    count = BLOCK * BLOCK
+def _match(sums: Any, per: np.ndarray, of_records: np.ndarray, force: bool) -> Any:
+    """Return for each neighbour what `dirt_depart` takes of it: the bias of each plane, a median of rows, then of
+    columns, over 7 blocks; the variance that motion left in grey, over 5; and of three records what `_shared` says."""
+    count, n = BLOCK * BLOCK, len(per)
     rows = []
-    for one in sums.astype(np.float64):
-        bias = one[:, 0] / (16 * count) / per[:, None, None]
-        left = np.maximum(one[:, 1] / (256 * count) - LOST, 0) * (not force) / per[:, None, None] ** 2
-        grey = left[0]
-        colour = left[1:].max(0) if len(left) > 1 else np.zeros_like(grey)
-        rows += [middle(middle(b, 7, 0), 7, 1) for b in bias]
-        rows += [middle(middle(p, 5, 0), 5, 1) for p in (grey, colour)]
+    for one in sums:
+        bias = [middle(middle(plane, 7, 0), 7, 1) for plane in one[:n] / (16 * count) / per[:, None, None]]
+        left = np.maximum(one[n] / (256 * count) - LOST, 0) * (not force) / per[0] ** 2
+        rows += [*bias, middle(middle(left, 5, 0), 5, 1)]
+        if n == 3:
+            level = np.tensordot(TURN, np.asarray(bias), 1) / of_records[:, None, None]
+            left, told = _shared(one[n + 1 : n + 4] / 8, one[n + 4 :] / 64, level)
+            rows += [*left * (not force) * of_records[:, None, None] ** 2]
+            rows += [
+                told[r, q] * (of_records[r] / of_records[q])
+                for r, q in ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+            ]
     return np.asarray(rows, np.float32)
+
+
+def _shared(sums: Any, products: Any, level: Any) -> tuple[Any, Any]:
+    """Return what records tell of each other where two frames differ: for each record the variance that is left of it
+    once the others are known, less the noise, (3, rows, columns), and the coefficients, (3, 3, rows, columns), of
+    record q in the estimate of record r: the least squares of the differences over 3 × 3 blocks.
+
+    Parameters
+    ----------
+    sums, products:
+        Of each block, in standard deviations of the noise: R, G, B; RR, RG, RB, GG, GB, BB.
+    level:
+        (3, rows, columns): bias, likewise.
+    """
+    count = BLOCK * BLOCK // 4
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    mean = sums / count
+    shared = np.empty((3, 3, *mean.shape[1:]))
+    for (r, q), product in zip(pairs, products / count, strict=True):
+        about = product - mean[r] * level[q] - level[r] * mean[q] + level[r] * level[q]
+        shared[r, q] = shared[q, r] = ndimage.uniform_filter(about, 3, mode="nearest") + RIDGE * (r == q)
+    # The inverse but for its determinant, by cofactors.
+    other = np.empty_like(shared)
+    for r, q in pairs:
+        (a, b), (c, d) = ([i for i in range(3) if i != out] for out in (r, q))
+        minor = shared[a, c] * shared[b, d] - shared[a, d] * shared[b, c]
+        other[r, q] = other[q, r] = minor * (-1) ** (r + q)
+    whole = (shared[0] * other[0]).sum(0)
+    own = np.stack([other[r, r] for r in range(3)])
+    return np.maximum(whole / own - LEFT, 0), -other / own[:, None]

@@ -77,15 +77,16 @@ class DirtDetect(Node):
     is the line between more and less likely.
 
     Each frame is compared with the one before and the one after, moved to match by block motion, in stops and against
-    the noise measured on the shot; in grey each record counts by how little noise it has. What departs from both, with
-    one sign, in grey or in one record alone, is gathered into pieces. Each is judged by its strength, size, shape and
-    edge, by its surroundings, by how well motion is known there, and by its company: things that were elsewhere in the
-    frames around (lamps, stars, birds, snow), glints among glints and streaks in one direction lower the odds as far as
-    chance does not explain them, and in a frame that is surely dirty the rest is likelier. Where a neighbour is itself
-    damaged on the spot, the frame beyond it stands in. At the clip's ends and at cuts the two nearest frames of the
-    other side are asked, with odds of their own, as what comes into view looks alike. A frame of which more than half
-    matches neither neighbour is left alone and says so in its metadata (`safelight:dirt`). A clip of one frame shows
-    dust on one record alone.
+    the noise measured on the shot; in grey each record counts by how little noise it has. What motion and light leave
+    lies on all records, so of a single one only what the other two do not foretell counts, and against the mean of two
+    frames on each side where they agree. What departs from both sides, with one sign, in grey or in one record alone,
+    is gathered into pieces. Each is judged by its strength, size, shape and edge, by its surroundings, by how well
+    motion is known there, and by its company: things that were elsewhere in the frames around (lamps, stars, birds,
+    snow), glints among glints and streaks in one direction lower the odds as far as chance does not explain them, and
+    in a frame that is surely dirty the rest is likelier. Where a neighbour is itself damaged on the spot, the frame
+    beyond it stands in. At the clip's ends and at cuts the two nearest frames of the other side are asked, with odds of
+    their own, as what comes into view looks alike. A frame of which more than half matches neither neighbour is left
+    alone and says so in its metadata (`safelight:dirt`). A clip of one frame shows dust on one record alone.
 
     Dust is opaque in infrared: with an infrared scan, first channel, what is dark there is dust as well.
 
@@ -97,7 +98,7 @@ class DirtDetect(Node):
     """
 
     id = "DirtDetect"
-    version = 2
+    version = 3
     inputs = (
         Port("input", "The plate, scene-linear."),
         Port("infrared", "Infrared scan of the same frames, first channel.", optional=True),

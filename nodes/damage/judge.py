@@ -94,6 +94,7 @@ def measurements(found: Pieces, departure: Departure, spots: Any, protection: fl
         "beyond": departure.beyond(found.boxes, width, height).astype(np.float64),
         "stands": np.clip(s["raised"] / np.where(np.abs(s["contrast"]) < 1e-6, 1e-6, s["contrast"]), -1, 2),
         "pur": np.minimum(purity(s), 1.5),
+        "grey": np.log(s["grey"] + 0.3),
         "bright": np.full(len(found), float(found.tone == "bright")),
     }
     names = ("line", "close", "single", "crowd")
@@ -123,7 +124,7 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
     extra = 6 * (rules.sensitivity - 0.5)
     nets = (GREY_AT_END, COLOURED_AT_END) if found.one_sided else (GREY, COLOURED)
     spots = {sign: (Spots(fields["before"], sign), Spots(fields["after"], sign)) for sign in (-1, 1)}
-    # What lies on one record shows in grey too: it is one or the other.
+    # What lies on one record shows in grey too, where nobody asked for it.
     of_colour = np.zeros(plane.shape, bool)
     judged: list[tuple[Pieces, Floats]] = []
     for tone in ("coloured", "dark", "bright"):
@@ -132,8 +133,9 @@ def matte(found: Departure, rules: Rules, plane: Any) -> npt.NDArray[np.float32]
             continue
         if tone == "coloured":
             pure = purity(one.sums) < PURE
-            of_colour.ravel()[one.at[pure[one.index]]] = True
         if tone not in rules.tones:
+            if tone == "coloured":
+                of_colour.ravel()[one.at[pure[one.index]]] = True
             continue
         odds = log_odds(nets[tone == "coloured"], measurements(one, found, spots, rules.protection))
         odds[~pure if tone == "coloured" else one.mean(of_colour) > 0.5] = -np.inf

@@ -5,6 +5,10 @@
 // Seed (ROD): departure from the range of the 3 x 3 pixels in both, so that edges misplaced by a pixel do not count.
 // A neighbour that itself departs from the frame on the other side and from the frame beyond, with one sign, is damaged
 // there: the frame beyond takes its place.
+//
+// What motion and light leave lies on all records, damage of one on that one alone: in a neighbour each record is what
+// it shows and, by coefficients found block by block, what the other two records tell of the difference. Where both
+// frames of one side agree, their mean is compared, weighted by how well each matches.
 // References: Kokaram 1998 (SDIp); Nadenau and Mitra 1997 (ROD).
 #include "../elementary.h"
 #include "driver.h"
@@ -14,8 +18,9 @@ struct dirt_depart_args {
     sl::In centre;       // grey, red - blue, green against both (orthonormal), or one plane
     sl::In others;       // before, after, two before, two after: their planes
     sl::In steady;       // grey of the same, moved by vectors smooth enough to keep what moves by itself
-    sl::In match;        // block by block of 16 x 16: for each of the four, the bias of each plane, then the variance
-                         // that motion left in grey and in colour
+    sl::In match;        // block by block of 16 x 16: for each of the four, the bias of each plane, the variance that
+                         // motion left in grey; of three planes then that in each record once the others are known, and
+                         // the coefficients of G, B for R, of R, B for G, of R, G for B
     sl::Out out;         // grey seed, support; of the record that departs most its seed and support, and by how much the
                          // others depart, in the planes' unit; support of the (steady) frames before
                          // and after against this one and those beyond, or opposite;
@@ -30,6 +35,7 @@ struct dirt_depart_args {
     float smooth[4];     // the same after smoothing
     float floor;         // least variance
     float suspect;       // departure of a neighbour that rules it out
+    float alike;         // square of the difference up to which the two frames of a side agree, in variances
     float least;         // support from which a seed is looked for; 0 elsewhere
     int left, top;       // where the blocks begin
 };
@@ -104,7 +110,7 @@ SL_FN F dirt_both(F a, F b) {
 template <int PLANES, bool EDGE>
 SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
-    constexpr int n = PLANES, each = n + 2;
+    constexpr int n = PLANES, each = n == 3 ? 13 : 2;
 
     // Level, hence noise: of the background, as the mean of both neighbours shows it.
     F var[3];
@@ -120,22 +126,35 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             var[0] = lookup(k.variance, 0, v[0]);
         }
     }
-    F means[5][4], lefts[4][2], biases[4][3];
+    F means[5][4], lefts[4][4], biases[4][3], told[4][4];
     const F zero[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
     for (int s = 0; s < 4; ++s) {
         if (s >= 2 && !k.beyond) {
             for (int f = 0; f < 4; ++f) means[s][f] = means[s - 2][f];
-            for (int i = 0; i < 2; ++i) lefts[s][i] = lefts[s - 2][i];
+            for (int f = 0; f < 4; ++f) lefts[s][f] = lefts[s - 2][f];
             for (int c = 0; c < 3; ++c) biases[s][c] = biases[s - 2][c];
             continue;
         }
         for (int c = 0; c < 3; ++c) biases[s][c] = c < n ? dirt_block(k, at, s * each + c) : zero[c];
-        for (int i = 0; i < 2; ++i) lefts[s][i] = dirt_block(k, at, s * each + n + i);
-        // A record is a third grey, two thirds colour.
-        if (n == 3) lefts[s][1] = mad(lefts[s][1], splat(0.666666667f), lefts[s][0] * 0.333333333f);
+        for (int f = 0; f < (n == 3 ? 4 : 1); ++f) lefts[s][f] = dirt_block(k, at, s * each + n + f);
         dirt_means<PLANES>(k, at, k.others, s * n, biases[s], means[s]);
     }
     dirt_means<PLANES>(k, at, k.centre, 0, zero, means[4]);
+    // By how much the other two records lift each one of a neighbour.
+    for (int s = 0; s < 4; ++s) {
+        told[s][0] = splat(0.0f);
+        if (n < 3) continue;
+        if (s >= 2 && !k.beyond) {
+            for (int f = 1; f < 4; ++f) told[s][f] = told[s - 2][f];
+            continue;
+        }
+        F step[3];
+        for (int f = 0; f < 3; ++f) step[f] = means[4][f + 1] - means[s][f + 1];
+        for (int f = 0; f < 3; ++f) {
+            const int first = s * each + n + 4 + 2 * f;
+            told[s][f + 1] = mad(step[f == 0 ? 1 : 0], dirt_block(k, at, first), step[f == 2 ? 1 : 2] * dirt_block(k, at, first + 1));
+        }
+    }
     const float sum = n == 3 ? k.weight[0] + k.weight[1] + k.weight[2] : 1.0f;
     F best_seed = splat(0.0f), best_support = splat(0.0f), best_rest = splat(0.0f), best_mean = splat(0.0f);
     F grey = splat(0.0f);
@@ -147,19 +166,33 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
                         mad(var[1], splat(k.weight[1] * k.weight[1]), var[2] * (k.weight[2] * k.weight[2])));
         white = sl::max(white, splat(k.floor));
         const float whole = k.whole[f], smooth = k.smooth[f];
-        const F here = means[4][f], left[4] = {lefts[0][f > 0], lefts[1][f > 0], lefts[2][f > 0], lefts[3][f > 0]};
-        const F noise = white * (2.0f * smooth);
-        const F plain = sqrt(noise);
-        F before = means[0][f], after = means[1][f];
-        F excess = sl::max(left[0], left[1]);
+        const F here = means[4][f], noise = white * (2.0f * smooth), plain = sqrt(noise);
+        F seen[4];
+        for (int s = 0; s < 4; ++s) seen[s] = f ? means[s][f] + told[s][f] : means[s][f];
+        F before = seen[0], after = seen[1], raw = (means[0][f] + means[1][f]) * 0.5f;
+        F excess = sl::max(lefts[0][f], lefts[1][f]);
         M bad_before = before > before, bad_after = bad_before;
         if (k.beyond) {
             const F limit = plain * k.suspect;
-            bad_before = sl::abs(dirt_both(means[0][f] - means[1][f], means[0][f] - means[2][f])) > limit;
-            bad_after = sl::abs(dirt_both(means[1][f] - means[0][f], means[1][f] - means[3][f])) > limit;
-            before = select(bad_before, means[2][f], before);
-            after = select(bad_after, means[3][f], after);
-            excess = sl::max(select(bad_before, left[2], left[0]), select(bad_after, left[3], left[1]));
+            bad_before = sl::abs(dirt_both(seen[0] - seen[1], seen[0] - seen[2])) > limit;
+            bad_after = sl::abs(dirt_both(seen[1] - seen[0], seen[1] - seen[3])) > limit;
+            before = select(bad_before, seen[2], before);
+            after = select(bad_after, seen[3], after);
+            excess = sl::max(select(bad_before, lefts[2][f], lefts[0][f]), select(bad_after, lefts[3][f], lefts[1][f]));
+            if (f) {
+                raw = (select(bad_before, means[2][f], means[0][f]) + select(bad_after, means[3][f], means[1][f])) * 0.5f;
+                F mean[2], left[2];
+                for (int s = 0; s < 2; ++s) {
+                    const F own = noise * 0.5f, first = own + lefts[s][f], second = own + lefts[s + 2][f], d = seen[s] - seen[s + 2];
+                    const F weight = second / (first + second);
+                    const M alike = d * d < (first + second) * k.alike;
+                    mean[s] = select(alike, mad(seen[s] - seen[s + 2], weight, seen[s + 2]), seen[s]);
+                    left[s] = select(alike, first * weight, first) - own;
+                }
+                before = select(bad_before, before, mean[0]);
+                after = select(bad_after, after, mean[1]);
+                excess = sl::max(select(bad_before, lefts[2][f], left[0]), select(bad_after, lefts[3][f], left[1]));
+            }
         }
         const F per = splat(1.0f) / sqrt(noise + excess);
         const F support = dirt_both(here - before, here - after) * per;
@@ -171,9 +204,9 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             for (int s = 0; s < (k.beyond ? 4 : 2); ++s) {
                 const M bad = s & 1 ? bad_after : bad_before;
                 if (s >= 2 && !any(bad)) continue;
-                const F shift = dirt_of<PLANES>(k, f, biases[s]);
-                const DirtRange seen = dirt_range<PLANES>(k, at, k.others, s * n, f);
-                const F top = sl::max(high, seen.high + shift), bottom = sl::min(low, seen.low + shift);
+                const F shift = dirt_of<PLANES>(k, f, biases[s]) + told[s][f];
+                const DirtRange range = dirt_range<PLANES>(k, at, k.others, s * n, f);
+                const F top = sl::max(high, range.high + shift), bottom = sl::min(low, range.low + shift);
                 high = s < 2 ? select(bad, high, top) : select(bad, top, high);
                 low = s < 2 ? select(bad, low, bottom) : select(bad, bottom, low);
             }
@@ -209,7 +242,7 @@ SL_FN void dirt_depart_of(const dirt_depart_args& k, const sl::At<EDGE>& at) {
             const M more = sl::abs(support) > sl::abs(best_support);
             best_seed = select(more, seed, best_seed);
             best_support = select(more, support, best_support);
-            best_rest = select(more, (grey - mean * k.weight[f - 1]) * (1.0f / (sum - k.weight[f - 1])), best_rest);
+            best_rest = select(more, (grey - (here - raw) * k.weight[f - 1]) * (1.0f / (sum - k.weight[f - 1])), best_rest);
             best_mean = select(more, mean, best_mean);
         }
     }
