@@ -55,13 +55,25 @@ class Made:
 
     state: State
     finished: bool
-    shape: Shape
+    parameters: int
     pictures: int
     held: float
-    """PSNR on the held-out pictures, dB, and what Lanczos has there."""
-    held_lanczos: float
+    """PSNR on the held-out pictures, dB, and what `base` has there."""
+    held_base: float
     test: float | None
-    test_lanczos: float | None
+    test_base: float | None
+    base: str = "Lanczos"
+    """What the net adds to."""
+
+
+def ready(job: Job) -> None:
+    """Set torch up for a job, or refuse: without torch, or without the device."""
+    available()
+    import torch
+
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
+    torch.set_num_threads(job.threads)
 
 
 def make(job: Job, tell: Callable[[State, int], None]) -> Made:
@@ -72,17 +84,12 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     GraphError
         No pictures, none large enough, unreadable ones; a checkpoint of something else; weights that do not fit.
     """
-    available()
-    import torch
-
     if job.net not in NETS or job.degradation not in KINDS:
         raise GraphError(
             f"there is no recipe for '{job.net}' and '{job.degradation}'",
             remedy=f"Nets: {', '.join(NETS)}. Degradations: {', '.join(KINDS)}.",
         )
-    if job.device == "cuda" and not torch.cuda.is_available():
-        raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
-    torch.set_num_threads(job.threads)
+    ready(job)
     plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
     shown, held = split(found(job.folder))
     pictures = pairs(shown, job.scale, degradation=job.degradation, seed=job.seed)
@@ -120,7 +127,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     return Made(
         state,
         True,
-        plan.shape,
+        plan.shape.parameters,
         len(pictures),
         held_psnr,
         _score(None, judges, job.scale),
