@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,13 @@ SAMPLED = 5 / 12
 TRUST = 0.02
 """How well a blur is known at best, over the picture's standard deviation: what its inverse takes for noise."""
 LONGEST = 64.0
-"""Pixels over which pictures are taken to have structure: their spectrum falls as 1 / f² beyond."""
+"""Pixels over which pictures are taken to have structure: their spectrum falls beyond."""
+RINGS = (0.015, 0.03, 0.06, 0.12, 0.2)
+"""Edges, cycles a pixel, of the rings of frequency in which a picture's own spectrum is read."""
+FALLS = (-4.0, -2.0)
+"""Powers of frequency with which a picture's spectrum may fall."""
+SEEN = 0.5
+"""Least transfer of the blur at frequencies where that is read."""
 
 
 def frequencies(shape: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -86,8 +93,37 @@ def noise_of(plane: Floats) -> float:
     return float(np.median(np.abs(detail)) / 0.6745)
 
 
+def spectrum(shown: Floats, known: Floats, noise: float, shape: tuple[int, int]) -> Floats:
+    """Return the power that a picture had before its blur, at the frequencies of `rfft2`, where white noise of standard
+    deviation 1 has 1: a power law fitted to what the blur and the noise left (medians of rings); nearly nothing where
+    noise covers all of it.
+
+    `shown` is the power at each frequency now, `known` the blur's transfer.
+    """
+    y, x = frequencies(shape)
+    square = x**2 + y**2
+    at, power = [], []
+    for low, high in pairwise(RINGS):
+        ring = (square > low**2) & (square <= high**2) & (np.abs(known) > SEEN)
+        if np.count_nonzero(ring) < 16:
+            continue
+        # The median of the power of noise-like detail is ln 2 of its mean.
+        seen = np.median(shown[ring] / known[ring] ** 2) / np.log(2) - noise**2 / np.median(known[ring] ** 2)
+        if seen > max(0.5 * noise**2, 1e-12):
+            at.append(np.log(low * high) / 2)
+            power.append(np.log(seen))
+    if len(at) < 2:
+        return np.full(square.shape, 1e-12)
+    fall = float(np.clip(np.polyfit(at, power, 1)[0], *FALLS))
+    level = np.mean(power) - fall * np.mean(at)
+    return np.asarray(np.exp(level) * (square + LONGEST**-2) ** (fall / 2))
+
+
 def sharpened(plane: Floats, transfer: Any, noise: float, reach: int, margin: float) -> Floats:
-    """Return a plane without a blur: Wiener's inverse for a picture whose spectrum falls as 1 / f² (Wiener), bounded.
+    """Return a plane without a blur, as far as noise allows, bounded.
+
+    The least-squares inverse that is drawn to the plane itself where noise is stronger than the picture (Wiener's
+    weights; Tikhonov and Arsenin 1977): what cannot be taken back stays as it was, its grain with it.
 
     Parameters
     ----------
@@ -108,12 +144,12 @@ def sharpened(plane: Floats, transfer: Any, noise: float, reach: int, margin: fl
     pads = [(around, total - n - around) for n, total in zip((h, w), shape, strict=True)]
     padded = np.pad(plane, pads, mode="symmetric")
     known = transfer(shape)
-    y, x = frequencies(shape)
-    falling = 1 / (x**2 + y**2 + LONGEST**-2)
-    power = max(float(plane.var()), 1e-20) * falling / falling.mean()
-    inverse = known / (known**2 + (noise**2 + (TRUST * float(plane.std())) ** 2 + 1e-12) / power)
+    wide = rfft2(padded)
+    power = spectrum(np.abs(wide) ** 2 / padded.size, known, noise, shape)
+    doubt = (noise**2 + (TRUST * float(plane.std())) ** 2 + 1e-12) / power
+    inverse = (known + doubt) / (known**2 + doubt)
     inverse[0, 0] = 1
-    made = irfft2(rfft2(padded) * inverse, s=shape)[around : around + h, around : around + w]
+    made = irfft2(wide * inverse, s=shape)[around : around + h, around : around + w]
     size = 2 * reach + 1
     low, high = minimum_filter(plane, size, mode="nearest"), maximum_filter(plane, size, mode="nearest")
     slack = margin * (high - low)
