@@ -21,6 +21,8 @@ SAMPLED = 5 / 12
 """Variance, in squared pixels, that a pixel's area and a difference over two pixels add to an edge."""
 TRUST = 0.02
 """How well a blur is known at best, over the picture's standard deviation: what its inverse takes for noise."""
+LEVELS = 8
+"""Parts of a picture, by brightness, in which noise is measured."""
 LONGEST = 64.0
 """Pixels over which pictures are taken to have structure: their spectrum falls beyond."""
 RINGS = (0.015, 0.03, 0.06, 0.12, 0.2)
@@ -84,13 +86,19 @@ def width(plane: Floats, noise: float) -> float:
 
 
 def noise_of(plane: Floats) -> float:
-    """Return the standard deviation of a plane's white noise, from its finest diagonal detail (Donoho 1995)."""
+    """Return the standard deviation of a plane's white noise, from its finest diagonal detail (Donoho 1995).
+
+    Grain that is even in stops is stronger in brighter light: it is measured at LEVELS levels and the variances
+    averaged.
+    """
     h, w = (n // 2 * 2 for n in plane.shape)
     if not h or not w:
         return 0.0
     p = plane[:h, :w]
-    detail = (p[::2, ::2] - p[1::2, ::2] - p[::2, 1::2] + p[1::2, 1::2]) / 2
-    return float(np.median(np.abs(detail)) / 0.6745)
+    a, b, c, d = (part.ravel() for part in (p[::2, ::2], p[1::2, ::2], p[::2, 1::2], p[1::2, 1::2]))
+    detail = np.abs(a - b - c + d)[np.argsort(a + b + c + d, kind="stable")] / 2
+    parts = np.array_split(detail, max(1, min(LEVELS, len(detail) // 64)))
+    return float(np.sqrt(np.mean([np.median(part) ** 2 for part in parts])) / 0.6745)
 
 
 def spectrum(shown: Floats, known: Floats, noise: float, shape: tuple[int, int]) -> Floats:

@@ -1,12 +1,12 @@
 """Deblur beside Wiener and Richardson-Lucy: known blurs in scene light, under grain, told or estimated.
 
 Every fourth of Kodak's pictures (frames of the Plate without them), luma of light, blurred whole in the plane of the
-pixels, 32 pixels cut off every side so that what lies beyond is blurred in as a lens does it; then grain, white, even in
-stops above a toe of 0.01. PSNR of the sRGB-coded values, 0 to 1.
+pixels, 32 pixels cut off every side so that what lies beyond is blurred in as a lens does it; then grain, white, even
+in stops above a toe of 0.01. PSNR of the sRGB-coded values, 0 to 1.
 
-Peers, all told the blur and the noise's true strength: Wiener's filter for a flat spectrum of the picture's variance (as
-in textbooks and in scikit-image's `wiener`), and Richardson-Lucy with as many of 5, 10, 20, 40 steps as serve the true
-picture best. Both see edges mirrored as Deblur does.
+Peers, all told the blur and the noise's true strength: Wiener's filter for a flat spectrum of the picture's variance
+(as in textbooks and in scikit-image's `wiener`), and Richardson-Lucy with as many of 5, 10, 20, 40 steps as serve the
+true picture best. Both see edges mirrored as Deblur does.
 """
 
 from __future__ import annotations

@@ -119,6 +119,32 @@ def test_noise_is_measured() -> None:
     assert found["noise"][0] == pytest.approx(0.02, rel=0.05)
 
 
+def test_noise_that_is_stronger_in_brighter_light_counts_by_its_mean_power() -> None:
+    level = np.repeat(np.geomspace(0.05, 0.8, 200)[None], 400, 0)
+    data = level * (1 + 0.05 * np.random.default_rng(2).standard_normal(level.shape))
+    assert blur.noise_of(data) == pytest.approx(0.05 * float(np.sqrt((level**2).mean())), rel=0.05)
+
+
+def test_a_spectrum_is_read_through_a_blur_and_noise() -> None:
+    shape = (256, 256)
+    y, x = blur.frequencies(shape)
+    known = blur.gaussian(shape, 1.0)
+    true = 0.002 * (x**2 + y**2 + blur.LONGEST**-2) ** -1.25
+    random = np.random.default_rng(1).standard_exponential(true.shape)
+    noise = 0.05
+    found = blur.spectrum((true * known**2 + noise**2) * random, known, noise, shape)
+    near = (np.hypot(x, y) > 0.02) & (np.hypot(x, y) < 0.4)
+    assert np.abs(np.log2(found[near] / true[near])).max() < 0.7
+    nothing = blur.spectrum(noise**2 * random, known, noise, shape)
+    assert nothing.max() < 1e-9
+
+
+def test_what_noise_covers_stays_as_it_is() -> None:
+    data = 0.3 + 0.05 * np.random.default_rng(3).standard_normal((1, 128, 128))
+    out, _ = run(data, ("Y",), kernel="gaussian", size=2.0)
+    np.testing.assert_allclose(out, data, atol=1e-3)
+
+
 def test_other_channels_and_what_is_no_number_stay() -> None:
     data = np.concatenate(
         [blurred(scene(), lambda s: blur.gaussian(s, 1.5)), np.random.default_rng(1).random((1, *SIZE))]
