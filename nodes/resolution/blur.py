@@ -60,14 +60,17 @@ def motion(shape: tuple[int, int], length: float, angle: float) -> Floats:
 
 
 def film(shape: tuple[int, int], stock: Stock, layer: int, pitch_um: float) -> Floats:
-    """Return that of a layer of a stock, as published; beyond the chart it goes on falling as its end does."""
+    """Return that of a layer of a stock, as published.
+
+    Even light passes unchanged, whatever the chart begins with; beyond it the transfer goes on falling as its end does.
+    """
     chart = stock.data["mtf"]
     at, value = (np.asarray(chart[key], np.float64) for key in ("cycles_per_mm", "RGB"[layer]))
     y, x = frequencies(shape)
     seen = np.hypot(x, y) * 1000 / pitch_um
     slope = np.log(value[-1] / value[-2]) / np.log(at[-1] / at[-2])
     beyond = value[-1] * (np.maximum(seen, at[-1]) / at[-1]) ** min(slope, 0.0)
-    return np.asarray(np.where(seen <= at[-1], np.interp(seen, at, value), beyond))
+    return np.asarray(np.where(seen <= at[-1], np.interp(seen, [0.0, *at], [1.0, *value]), beyond))
 
 
 def width(plane: Floats, noise: float) -> float:

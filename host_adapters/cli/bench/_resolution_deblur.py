@@ -194,7 +194,9 @@ def _compared(truths: Sequence[Floats], name: str, one: Blur, level: str, noise:
     for number, truth in enumerate(truths):
         random = np.random.default_rng(number)
         soft = one.apply(truth)
-        given = to_light(to_stops(soft) + noise * random.standard_normal(truth.shape)).astype(np.float64)[inner]
+        given = to_light(to_stops(soft.astype(np.float32)) + noise * random.standard_normal(truth.shape)).astype(
+            np.float64
+        )[inner]
         wanted, sigma = truth[inner], float((given - soft[inner]).std())
         before.append(_psnr(given, wanted))
         made = deblurred(given, one.told)

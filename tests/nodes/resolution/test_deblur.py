@@ -125,6 +125,14 @@ def test_noise_that_is_stronger_in_brighter_light_counts_by_its_mean_power() -> 
     assert blur.noise_of(data) == pytest.approx(0.05 * float(np.sqrt((level**2).mean())), rel=0.05)
 
 
+def test_a_stock_keeps_even_light() -> None:
+    for layer in range(3):
+        known = blur.film((64, 90), load_stock("500T"), layer, 6.0)
+        assert known[0, 0] == 1 and known[0, -1] < 0.5
+    bright = blurred(0.2 + 0 * scene(), lambda s: blur.film(s, load_stock("500T"), 0, 6.0))
+    np.testing.assert_allclose(bright, 0.2)
+
+
 def test_a_spectrum_is_read_through_a_blur_and_noise() -> None:
     shape = (256, 256)
     y, x = blur.frequencies(shape)
