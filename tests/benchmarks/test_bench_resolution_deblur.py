@@ -28,8 +28,8 @@ def test_what_peers_are_told_is_what_was_done(name: str) -> None:
     plane = np.zeros((96, 128))
     plane[40:60, 50:80] = 1.0
     told = irfft2(rfft2(plane) * one.transfer(plane.shape), s=plane.shape)
-    # The stock's kernel has lobes below 0, which Richardson-Lucy cannot be told of.
-    np.testing.assert_allclose(told, one.apply(plane), atol=0.03 if "500T" in name else 1e-6)
+    # What a stock does reaches further than the window that a point is seen in.
+    np.testing.assert_allclose(told, one.apply(plane), atol=0.01 if "500T" in name else 1e-6)
 
 
 def test_peers_sharpen() -> None:

@@ -47,12 +47,11 @@ class Blur:
     apply: Callable[[Floats], Floats]
 
     def transfer(self, shape: tuple[int, int]) -> Floats:
-        """Return its transfer function, for peers: that of what becomes of a point, never below 0."""
+        """Return its transfer function, for peers: that of what becomes of a point."""
         point = np.zeros((2 * CUT + 1,) * 2)
         point[CUT, CUT] = 1
-        kernel = np.maximum(self.apply(point), 0)
         wide = np.zeros(shape)
-        wide[: 2 * CUT + 1, : 2 * CUT + 1] = kernel / kernel.sum()
+        wide[: 2 * CUT + 1, : 2 * CUT + 1] = self.apply(point)
         return np.asarray(rfft2(np.roll(wide, (-CUT, -CUT), (0, 1))).real)
 
 
@@ -141,10 +140,14 @@ def wiener(plane: Floats, transfer: Callable[[tuple[int, int]], Floats], noise: 
 
 
 def richardson_lucy(plane: Floats, transfer: Callable[[tuple[int, int]], Floats]) -> Iterator[Floats]:
-    """Yield the estimate after each of STEPS (Richardson 1972, Lucy 1974); all blurs here are symmetric."""
+    """Yield the estimate after each of STEPS (Richardson 1972, Lucy 1974); all blurs here are symmetric.
+
+    It knows no kernels with parts below 0, which a stock's transfer over 1 has: those count as 0.
+    """
     h, w = plane.shape
     wide = np.maximum(np.pad(plane, CUT, mode="symmetric"), 1e-5)
-    known = transfer(wide.shape)
+    kernel = np.maximum(irfft2(transfer(wide.shape), s=wide.shape), 0)
+    known = rfft2(kernel / kernel.sum()).real
 
     def through(a: Floats) -> Floats:
         return np.asarray(irfft2(rfft2(a) * known, s=wide.shape))
