@@ -11,6 +11,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from scipy.special import j1
 
+from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.stock import Stock
 
 Floats = npt.NDArray[np.float64]
@@ -21,6 +22,7 @@ SAMPLED = 5 / 12
 """Variance, in squared pixels, that a pixel's area and a difference over two pixels add to an edge."""
 TRUST = 0.02
 """How well a blur is known at best, over the picture's standard deviation: what its inverse takes for noise."""
+STOPS = coding("log")
 LEVELS = 8
 """Parts of a picture, by brightness, in which noise is measured."""
 LONGEST = 64.0
@@ -147,7 +149,8 @@ def sharpened(plane: Floats, transfer: Any, noise: float, reach: int, margin: fl
     reach:
         Pixels that the blur reaches.
     margin:
-        No value leaves the range of the pixels within `reach` by more than this share of it.
+        No value leaves the range of the pixels within `reach` by more than this share of it, neither in light nor in
+        stops.
     """
     h, w = plane.shape
     around = min(4 * reach, 256)
@@ -164,4 +167,8 @@ def sharpened(plane: Floats, transfer: Any, noise: float, reach: int, margin: fl
     size = 2 * reach + 1
     low, high = minimum_filter(plane, size, mode="nearest"), maximum_filter(plane, size, mode="nearest")
     slack = margin * (high - low)
-    return np.asarray(np.clip(made, low - slack, high + slack))
+    # A tenth of the range under a dark edge beside a lamp would be black: in stops it is a shade.
+    dark, bright = STOPS.encode(low), STOPS.encode(high)
+    shade = margin * (bright - dark)
+    least = np.maximum(low - slack, STOPS.decode(dark - shade))
+    return np.asarray(np.clip(made, least, np.minimum(high + slack, STOPS.decode(bright + shade))), np.float64)

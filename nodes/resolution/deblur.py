@@ -55,7 +55,11 @@ class DeblurParams(Params):
     )
     strength: float = param(1.0, "How much of the correction is applied.", ge=0, le=1)
     ringing: float = param(
-        0.1, "How far a value may leave the range of the pixels that the blur reaches, over that range.", ge=0, le=1
+        0.1,
+        "How far a value may leave the range of the pixels that the blur reaches, over that range, in light and in "
+        "stops.",
+        ge=0,
+        le=1,
     )
 
 
@@ -64,9 +68,9 @@ class Deblur(Node):
 
     An inverse with Wiener's weights for each of R, G, B or Y, in scene light, since that is what lenses and film blur:
     the picture's own spectrum is read from it, and where noise covers that, detail and grain stay as they are. No value
-    leaves the range of the pixels within the blur's reach by more than `ringing` times that range. Blur (kernel = auto)
-    and noise are measured on up to six frames of the shot, once, so that nothing pumps; where edges are sharp already,
-    nothing is done and every bit stays.
+    leaves the range of the pixels within the blur's reach by more than `ringing` times that range, in light or in
+    stops, whichever is less. Blur (kernel = auto) and noise are measured on up to six frames of the shot, once, so that
+    nothing pumps; where edges are sharp already, nothing is done and every bit stays.
 
     Works on whole frames: the inverse of a blur has no end. Other channels keep their bits. What is not finite is
     handed through and counts as missing.

@@ -85,6 +85,10 @@ def test_ringing_is_bounded(margin: float) -> None:
         low, high = minimum_filter(plane, 13, mode="nearest"), maximum_filter(plane, 13, mode="nearest")
         slack = margin * (high - low) + 1e-6
         assert (made >= low - slack).all() and (made <= high + slack).all()
+        dark, bright = (np.log2(1 + a / 0.01) for a in (low, high))
+        shade = margin * (bright - dark) + 1e-4
+        stops = np.log2(1 + made / 0.01)
+        assert (stops >= dark - shade).all() and (stops <= bright + shade).all()
 
 
 def test_more_noise_takes_back_less() -> None:
