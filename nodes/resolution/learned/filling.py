@@ -54,9 +54,9 @@ NEAR = 12
 class FillShape:
     """What a net is, apart from its weights: channels at a half, a quarter and an eighth of the size."""
 
-    near: int = 32
-    middle: int = 64
-    far: int = 80
+    near: int = 24
+    middle: int = 48
+    far: int = 64
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:

@@ -43,7 +43,7 @@ def test_damage_takes_its_share_and_repeats() -> None:
 def test_only_holes_are_filled(shown: Any) -> None:
     one, full = shown[0], stripes(0)
     np.testing.assert_allclose(one.base[:, ~one.hole], full[:, ~one.hole], atol=2e-3)
-    assert 8 < psnr(one.base.astype(np.float32), full, one.hole) < 40
+    assert 5 < psnr(one.base.astype(np.float32), full, one.hole) < 40
     grained = spoiled("x", full, 0, noise=0.03)
     np.testing.assert_array_equal(grained.hole, one.hole)
     off = (grained.base - full)[:, ~one.hole]
@@ -71,7 +71,7 @@ def test_it_goes_on_where_it_stopped(shown: Any, tmp_path: Path) -> None:
     whole.run()
     part = FillTraining(plan, shown, [])
     for step in range(3):
-        part._step(part.rate(step / 6), False)
+        part._step(part.rate(step / 6), True)
         part.state.step += 1
     part.save(tmp_path / "c")
     again = FillTraining(plan, shown, [])
