@@ -45,6 +45,8 @@ MARGIN = 48
 """Pixels around a cell that are seen; a result depends on fewer. Both are multiples of GRID."""
 GRID = 8
 """Pixels of the coarsest size's pixel: windows begin at whole ones."""
+LEAK = 0.1
+"""Slope of the units below 0: one that is shut for good would learn nothing more."""
 SWING = 0.5
 """How far a result may leave the range of the pixels within NEAR, in parts of that range."""
 NEAR = 12
@@ -87,14 +89,14 @@ class StoredFill:
 
 
 def fresh(shape: FillShape, seed: int) -> dict[str, torch.Tensor]:
-    """Return weights to begin from: He's for ReLU, the last layer nearly nothing, so that training starts at the fill
-    from the surroundings."""
+    """Return weights to begin from: He's for ReLU, the last layer nothing, so that training starts at the fill from the
+    surroundings and no unit is driven shut to get there."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for name, (i, o) in shape.sizes.items():
-        spread = (2 / (9 * i)) ** 0.5 * (0.05 if name == "a3" else 1)
+        spread = 0.0 if name == "a3" else (2 / (9 * i)) ** 0.5
         weights[f"{name}.weight"] = torch.randn(o, i, 3, 3, generator=generator) * spread
         weights[f"{name}.bias"] = torch.zeros(o)
     centre(weights)
@@ -119,7 +121,7 @@ def added(weights: Weights, x: torch.Tensor) -> torch.Tensor:
 
     def layer(name: str, values: torch.Tensor, stride: int = 1) -> torch.Tensor:
         made = nn.conv2d(values, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride, padding=1)
-        return made if name == "a3" else nn.relu_(made)
+        return made if name == "a3" else nn.leaky_relu_(made, LEAK)
 
     def doubled(values: torch.Tensor) -> torch.Tensor:
         return nn.interpolate(values, scale_factor=2, mode="nearest")

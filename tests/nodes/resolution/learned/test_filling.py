@@ -23,7 +23,7 @@ SMALL = FillShape(6, 8, 10)
 def net(shape: FillShape = SMALL, seed: int = 1) -> StoredFill:
     """A net of random weights, strong enough to be seen."""
     arrays = {name: value.numpy() for name, value in fresh(shape, seed).items()}
-    arrays["a3.weight"] *= 20
+    arrays["a3.weight"] += np.random.default_rng(seed).normal(0, 0.1, arrays["a3.weight"].shape).astype(np.float32)
     return StoredFill(shape, arrays)
 
 
@@ -38,6 +38,15 @@ def scene(height: int = 230, width: int = 310, seed: int = 0) -> tuple[Any, Any]
     return code, hole
 
 
+def test_it_begins_at_adding_nothing_with_no_unit_shut() -> None:
+    weights = {name: value.requires_grad_() for name, value in fresh(SMALL, 1).items()}
+    x = torch.rand(2, 4, 64, 64)
+    made = added(weights, x)
+    assert not made.any()
+    made.square().sub(made).sum().backward()
+    assert weights["a3.weight"].grad.abs().min() > 0
+
+
 def test_only_holes_change_and_they_do() -> None:
     code, hole = scene()
     made = filled(net(), code, hole)
@@ -49,6 +58,7 @@ def test_only_holes_change_and_they_do() -> None:
 def test_a_result_depends_on_less_than_the_margin() -> None:
     """A linear net (no unit is ever shut off) shows all that a pixel can depend on."""
     weights = {name: value.abs() if "weight" in name else value for name, value in fresh(SMALL, 3).items()}
+    weights["a3.weight"] += 0.1
     side = 2 * MARGIN + 4 * GRID
     first = torch.rand(1, 4, side, side)
     for at in (side // 2, side // 2 + GRID - 1):
