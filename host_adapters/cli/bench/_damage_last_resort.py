@@ -1,6 +1,6 @@
 """Holes that no frame around shows, for `safelight bench damage`: stills, damaged, filled from themselves alone.
 
-Every third of Kodak's pictures (`images/stills/kodak` of SAFELIGHT_TEST_DATA; no net was trained on them, nothing
+Every fourth of Kodak's pictures (`images/stills/kodak` of SAFELIGHT_TEST_DATA; no net was trained on them, nothing
 chosen by them), else a frame of the Plate, each a shot of one frame under the true matte. Two ways to count: regions
 reconstructed with grain laid in, as elsewhere in this bench; and, without it, how far the fill is from the clean
 picture.
@@ -35,7 +35,7 @@ KINDS: Mapping[str, Mapping[str, float]] = {
                   "scratch_width": 2.0},
     "large": {"dust": 0.0, "blotches": 12, "blotch_size": 40.0},
 }  # fmt: skip
-EVERY = 3
+EVERY = 4
 """One in so many of Kodak's pictures is taken."""
 Images = dict[int, Image]
 Inpaint = Callable[[Image, Mask], Iterator[tuple[str, Any]]]
