@@ -17,7 +17,7 @@ Marks = Sequence[tuple[int, float]]
 """(step, value)."""
 
 
-def draw(title: str, losses: Marks, scores: Marks, known: float | None) -> Image.Image:
+def draw(title: str, losses: Marks, scores: Marks, known: float | None, base: str = "Lanczos") -> Image.Image:
     """Return the plot, 8-bit RGB of `SIZE`.
 
     Parameters
@@ -29,13 +29,15 @@ def draw(title: str, losses: Marks, scores: Marks, known: float | None) -> Image
     scores:
         PSNR in dB.
     known:
-        PSNR of Lanczos on the same pictures: a line across.
+        PSNR of `base` on the same pictures: a line across.
+    base:
+        What the net adds to.
     """
     picture = Image.new("RGB", SIZE, _GROUND)
     pen = ImageDraw.Draw(picture)
     pen.text((40, 22), title, _TEXT, ImageFont.load_default(22))
-    _panel(pen, (90, 110, 700, 570), losses, "loss: mean absolute error of coded luma", None)
-    across = "PSNR on held-out pictures, dB" + (f"  (Lanczos: {known:.2f})" if known is not None else "")
+    _panel(pen, (90, 110, 700, 570), losses, "loss: mean absolute error of coded values", None)
+    across = "PSNR on held-out pictures, dB" + (f"  ({base}: {known:.2f})" if known is not None else "")
     _panel(pen, (800, 110, 1410, 570), scores, across, known)
     return picture
 

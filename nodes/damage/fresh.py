@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from safelight.nodes.damage.donors import Frame
 from safelight.nodes.damage.draws import Draws
-from safelight.nodes.damage.holes import Ints
+from safelight.nodes.damage.holes import Holes, Ints
 from safelight.nodes.grain.domain import OPPONENT
 from safelight.nodes.grain.noise import Noise
 
@@ -40,6 +41,14 @@ def sigma_at(noise: Noise, planes: Floats) -> Floats:
     """Return the plate's sigma at these values of the domain, (C, …)."""
     at = np.linspace(noise.low, noise.high, noise.sigma.shape[1])
     return np.stack([np.interp(p, at, row) for p, row in zip(planes, noise.sigma, strict=True)]).astype(np.float32)
+
+
+def sigma_around(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
+    """Return the plate's mean sigma around each piece."""
+    y = (holes.boxes[:, 0] + holes.boxes[:, 2]) // 2
+    x = (holes.boxes[:, 1] + holes.boxes[:, 3]) // 2
+    level = np.repeat(here.luma[y, x][None], len(here.planes), axis=0)
+    return np.asarray(sigma_at(noise, level).mean(0), np.float64)
 
 
 def grain(noise: Noise, made: Floats, values: Floats, y: Ints, x: Ints) -> Floats:

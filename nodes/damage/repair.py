@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,19 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import CHANNEL, FILL, FILTERED, GRAINED, codes
+from safelight.graph.provenance import CHANNEL, FILTERED, GRAINED, codes
 from safelight.graph.region import Region
-from safelight.nodes.damage import choosing, donors, fresh, rays
+from safelight.nodes.damage import choosing, donors, fresh
 from safelight.nodes.damage.blending import blended, unfilled
 from safelight.nodes.damage.choosing import Around, Given, Made
 from safelight.nodes.damage.confirming import confirmed
 from safelight.nodes.damage.donors import Frame
 from safelight.nodes.damage.holes import Bools, Holes, damaged, holed, in_cells, listed, subset
+from safelight.nodes.damage.surroundings import Laid, from_surroundings
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
+from safelight.nodes.resolution.learned import filling
 
 STILL = 0.3
 """Pixels of motion below which grain taken over would stand still."""
@@ -63,6 +66,16 @@ class RepairParams(Params):
         False, "Repair also frames of which more than half is damaged. Otherwise they are left as they are, and named."
     )
     seed: int = param(1, "Another number lays other grain.", ge=0, le=2**32 - 1)
+    last_resort: Literal["structure", "net"] = param(
+        "structure",
+        "How a hole is filled that no frame around shows. structure: its surroundings run on into it. net: a trained "
+        "net adds to that what usually stands in such a place; marked synthesised, refused in forensic graphs.",
+    )
+    weights: Path | None = param(
+        None,
+        "Your own weights for last_resort = net: a .safetensors file as safelight train --net fill writes it.",
+        kind="path",
+    )
 
 
 class Repair(Node):
@@ -73,7 +86,8 @@ class Repair(Node):
     is damaged where it comes from. Of several frames that fit, the one is taken whose picture the others confirm, with
     its own grain; where the picture stands still, so that this grain would too, the mean of them with fresh grain for
     what averaging took away. Where no frame fits (scratches that stay, ends of a shot) the place is filled from both
-    sides along the direction in which they agree, and grain of the plate's strength and spectrum laid in.
+    sides along the direction in which they agree, and grain of the plate's strength and spectrum laid in; with
+    `last_resort` net, a trained net works that fill over before the grain.
 
     A pixel is repaired where its matte is at least `threshold` or `include` at least 0.5, grown by `grow` pixels;
     around it lies a band of up to `feather` pixels in which the repair fades out, in stops above a toe of 0.01. No
@@ -81,9 +95,10 @@ class Repair(Node):
     is. The mattes of the frames around must be there too: they tell which of their pixels can be given.
 
     Output `provenance` holds the codes of `safelight.graph.provenance`: 0 kept, from frame t±k (with the marks graded
-    where its brightness was fitted, filtered where several were averaged), filled from its surroundings; each with the
-    mark for grain where that was laid in. A forensic graph lays in no grain and fills nothing from surroundings: such
-    holes stay as they were, and each frame names them in its notes. Channels other than R, G, B or Y are kept.
+    where its brightness was fitted, filtered where several were averaged), filled from its surroundings, synthesised by
+    a net; each with the mark for grain where that was laid in. A forensic graph lays in no grain and fills nothing from
+    surroundings: such holes stay as they were, and each frame names them in its notes; it refuses the net. Channels
+    other than R, G, B or Y are kept.
 
     References: Kokaram 1998 (missing data in film, from motion-compensated neighbours); Zeng and Liu 1999
     (directional interpolation).
@@ -137,7 +152,21 @@ class Repair(Node):
                     remedy="Give it every frame of the plate: one that is missing cannot be told from one without "
                     "damage.",
                 )
+        if params.last_resort == "net":
+            filling.find(params.weights)
+        elif params.weights is not None:
+            return ("weights are given and not used: they are for last_resort = net",)
         return ()
+
+    def fingerprint(self, params: RepairParams, frame: int | None, settings: Settings) -> str:
+        """Return the hash of the weights."""
+        if frame is not None or params.last_resort != "net":
+            return ""
+        return filling.digest(params.weights or filling.shipped())
+
+    def invents(self, params: RepairParams) -> str:
+        """What a net lays in is invented; a fill from the surroundings is left out of forensic graphs by itself."""
+        return "with last_resort net lays in what a net has learned" if params.last_resort == "net" else ""
 
     def reach(self, params: RepairParams) -> tuple[int, int]:
         """Ask for `radius` frames before and after."""
@@ -185,7 +214,9 @@ class Repair(Node):
         if forensic and lost.any():
             notes.append(unfilled(frame, holes, lost, source))
         elif lost.any():
-            self._from_surroundings(params, frame, here, holes, lost, noise, made)
+            net = filling.find(params.weights) if params.last_resort == "net" else None
+            laid = Laid(noise, frame, params.seed, params.grain)
+            from_surroundings(here, holes, lost, made, laid, net, device)
         data = blended(source, here, holes, made, device)
         done = made.code != 0
         record[0, holes.y[done], holes.x[done]] = made.code[done]
@@ -239,7 +270,7 @@ class Repair(Node):
             np.zeros((channels, count), np.float32),
             np.zeros(count, np.uint32),
         )
-        sigma = _sigma(noise, here, holes)
+        sigma = fresh.sigma_around(noise, here, holes)
         loudest = float(np.median(noise.sigma)) / channels**0.5
         asked: list[tuple[int, Frame, Bools]] = []
         for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
@@ -272,7 +303,7 @@ class Repair(Node):
         torn = in_cells(holes, choosing.torn(given, sigma[holes.piece]))
         if torn.any():
             part = subset(holes, torn)
-            near = _sigma(noise, here, part)
+            near = fresh.sigma_around(noise, here, part)
             windows = donors.windows(total, part.boxes, donors.FINE)
             finer = [choosing.asked(here, one, part, near, params.force, windows, device, alike=True) for one in around]
             again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
@@ -319,28 +350,6 @@ class Repair(Node):
         made.value[:, chosen] += np.float32(params.grain) * np.sqrt(1 - 1 / n) * laid
         made.code[chosen] |= FILTERED | (GRAINED if params.grain > 0 else 0)
 
-    # --- from the surroundings -------------------------------------------------------------------------------------
-
-    def _from_surroundings(
-        self, params: RepairParams, frame: int, here: Frame, holes: Holes, lost: Bools, noise: Noise, made: Made
-    ) -> None:
-        """Fill what no frame could give, and lay grain in."""
-        planes, known = here.planes.copy(), here.good.copy()
-        filled = holes.inside & ~lost
-        planes[:, holes.y[filled], holes.x[filled]] = made.value[:, filled]
-        known[holes.y[filled], holes.x[filled]] = True
-        y, x = holes.y[lost], holes.x[lost]
-        loudest = max(float(np.median(noise.sigma)), choosing.FITS_AT_ALL)
-        value, reached = rays.fill(planes, known, y, x, loudest)
-        made.low[:, lost] = value
-        code = np.where(reached, FILL, 0).astype(np.uint32)
-        if not noise.silent and params.grain > 0:
-            field = fresh.field(noise, frame, params.seed)
-            value = value + np.float32(params.grain) * fresh.grain(noise, field, value, y, x)
-            code |= np.where(reached, GRAINED, 0).astype(np.uint32)
-        made.value[:, lost] = value
-        made.code[lost] = code
-
     # --- the shot's noise ------------------------------------------------------------------------------------------
 
     def _noise(self, inputs: Inputs) -> Noise:
@@ -381,14 +390,6 @@ def _plane(inputs: Inputs, port: str, frame: int, region: Region) -> Any:
     """Return a matte's first channel over a region, (H, W); None where there is no matte."""
     image = inputs.at(port, frame)
     return None if image is None else coverage(image, region, Device("cpu", 1))[0]
-
-
-def _sigma(noise: Noise, here: Frame, holes: Holes) -> npt.NDArray[np.float64]:
-    """Return the plate's mean sigma around each piece."""
-    y = (holes.boxes[:, 0] + holes.boxes[:, 2]) // 2
-    x = (holes.boxes[:, 1] + holes.boxes[:, 3]) // 2
-    level = np.repeat(here.luma[y, x][None], len(here.planes), axis=0)
-    return np.asarray(fresh.sigma_at(noise, level).mean(0), np.float64)
 
 
 def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:

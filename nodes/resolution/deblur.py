@@ -55,26 +55,31 @@ class DeblurParams(Params):
     )
     strength: float = param(1.0, "How much of the correction is applied.", ge=0, le=1)
     ringing: float = param(
-        0.1, "How far a value may leave the range of the pixels that the blur reaches, over that range.", ge=0, le=1
+        0.1,
+        "How far a value may leave the range of the pixels that the blur reaches, over that range, in light and in "
+        "stops.",
+        ge=0,
+        le=1,
     )
 
 
 class Deblur(Node):
     """Take back a blur.
 
-    Wiener's filter for each of R, G, B or Y, in scene light, since that is what lenses and film blur; the picture's own
-    spectrum is taken to fall as 1/f², so fine detail that the noise covers is left. No value leaves the range of the
-    pixels within the blur's reach by more than `ringing` times that range. Blur (kernel = auto) and noise are measured
-    on up to six frames of the shot, once, so that nothing pumps; where edges are sharp already, nothing is done and
-    every bit stays.
+    An inverse with Wiener's weights for each of R, G, B or Y, in scene light, since that is what lenses and film blur:
+    the picture's own spectrum is read from it, and where noise covers that, detail and grain stay as they are. No value
+    leaves the range of the pixels within the blur's reach by more than `ringing` times that range, in light or in
+    stops, whichever is less. Blur (kernel = auto) and noise are measured on up to six frames of the shot, once, so that
+    nothing pumps; where edges are sharp already, nothing is done and every bit stays.
 
     Works on whole frames: the inverse of a blur has no end. Other channels keep their bits. What is not finite is
     handed through and counts as missing.
 
-    References: Wiener 1949, Zhuo and Sim 2011 (width of edges), Donoho 1995 (noise).
+    References: Wiener 1949, Tikhonov and Arsenin 1977, Zhuo and Sim 2011 (width of edges), Donoho 1995 (noise).
     """
 
     id = "Deblur"
+    version = 2
     inputs = (Port("input", "The picture."),)
     Params = DeblurParams
     tileable = False
@@ -144,7 +149,7 @@ class Deblur(Node):
         out = plate.data.copy()
         source = plate.data[colour]
         for at, (plane, values) in enumerate(zip(colour, _planes(plate, device), strict=True)):
-            transfer, reach = self._transfer(params, size, at, inputs.clips["input"])
+            transfer, reach = self.transfer(params, size, at, inputs.clips["input"])
             noise = params.noise or measured[at]
             made = blur.sharpened(values, transfer, noise, reach, params.ringing)
             out[plane] = (values + params.strength * (made - values)).astype(np.float32)
@@ -152,7 +157,7 @@ class Deblur(Node):
         out[:, bad] = plate.data[:, bad]
         return plate.with_data(out)
 
-    def _transfer(
+    def transfer(
         self, params: DeblurParams, size: float, layer: int, clip: Clip
     ) -> tuple[Callable[[tuple[int, int]], blur.Floats], int]:
         """Return the blur's transfer function, given a shape, and how many pixels it reaches."""

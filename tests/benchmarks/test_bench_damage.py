@@ -121,3 +121,7 @@ def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["frames: repeat, recall"].value == 1 and rows["frames: flash, recall"].value == 1
     assert rows["frames: clean frames called anything"].value == 0
     assert rows["frames: area of blotches and splices, precision"].value > 0.7
+    for kind in ("dust", "scratches", "large"):
+        title = f"no donor, {kind}: Repair, structure"
+        assert rows[f"{title}, regions reconstructed"].value > 30
+        assert rows[f"{title}, PSNR to the clean picture"].value > 15

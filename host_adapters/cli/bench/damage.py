@@ -32,7 +32,7 @@ from safelight.graph.provenance import bare, codes
 from safelight.graph.region import Region
 from safelight.graph.registry import Registry, default_registry
 from safelight.graph.render import pull
-from safelight.host_adapters.cli.bench import _damage_frames, _damage_hair
+from safelight.host_adapters.cli.bench import _damage_frames, _damage_hair, _damage_last_resort
 from safelight.host_adapters.cli.bench._clips import plate, scene_linear, sequence
 from safelight.host_adapters.cli.bench._damage_figures import Detection, Fill, Mask, sdip, stops, touched
 from safelight.host_adapters.cli.bench._ffmpeg import ffmpeg
@@ -371,6 +371,7 @@ def run(*, quick: bool) -> list[Row]:
             rows += _straw(shots[0], quick)
             rows += _false_repairs(shots, have)
     rows += _damage_hair.rows(clean, VISIBLE, have, damaged, detect, repaired)
+    rows += _damage_last_resort.rows(VISIBLE, damaged, rendered, _inpainted, quick=quick)
     rows += _times(have, quick)
     rows += _damage_frames.rows(rendered, GRAIN, quick=quick)
     return rows

@@ -23,7 +23,14 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Weights to write.", show_default=False)],
-    net: Annotated[str, typer.Option("--net", metavar="fast|main|restore", help="The net.")] = "fast",
+    net: Annotated[
+        str,
+        typer.Option(
+            "--net",
+            metavar="fast|main|restore|fill",
+            help="The net: two sizes that enlarge, one that takes off grain and codecs too, or fill, for holes.",
+        ),
+    ] = "fast",
     scale: Annotated[int, typer.Option("--scale", metavar="2|4", help="How many times it enlarges.")] = 2,
     degradation: Annotated[
         str | None,
@@ -56,8 +63,8 @@ def train(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train a net for super-resolution on a folder of pictures; the weights go into `Upscale` by their path, those of
-    `restore`, which takes off grain and codecs in colour as it enlarges twice, into `Restore`.
+    """Train a net on a folder of pictures; its weights go by their path into `Upscale`, those of `restore`, which takes
+    off grain and codecs in colour as it enlarges twice, into `Restore`, those of `fill` into `Repair`.
 
     One picture in fourteen is held out and tells how it goes. An unfinished training lies in FILE.checkpoint; the same
     command goes on from there. With the same pictures, seed and threads a processor makes the same weights again.
@@ -68,6 +75,7 @@ def train(
       safelight train photos/ -o main.safetensors --net main          the larger one, begun as the fast one
       safelight train scans/ -o film.safetensors --degradation film   one that expects grain and codecs
       safelight train photos/ -o restore.safetensors --net restore    grain, codec and enlarging at once
+      safelight train photos/ -o fill.safetensors --net fill          for holes that no other frame shows
       safelight train photos/ -o try.safetensors --minutes 2 --test kodak/ --plot try.png
     """
     from safelight.graph.device import cpu_count
@@ -75,11 +83,16 @@ def train(
     from safelight.host_adapters.cli.console import put_json, say
     from safelight.host_adapters.cli.training_plot import draw
     from safelight.nodes.resolution.learned.models import available
+    from safelight.nodes.resolution.learned.training import fill
     from safelight.nodes.resolution.learned.training.make import Job, make
     from safelight.nodes.resolution.learned.training.recipes import WORN
 
     if out.suffix != ".safetensors":
         raise GraphError(f"weights are written as .safetensors, not '{out.suffix}'", remedy="Name it FILE.safetensors.")
+    if net == "fill" and degradation is not None:
+        raise GraphError(
+            "fill has its own degradation: holes, with grain around them", remedy="Leave --degradation out."
+        )
     if scale not in (2, 4):
         raise GraphError(f"no net enlarges {scale} times", remedy="Use --scale 2 or 4.")
     if plot is not None and plot.suffix.casefold() != ".png":
@@ -92,7 +105,8 @@ def train(
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     job = Job(folder, out, net, scale, degradation, start, test, steps, minutes, seed, threads or cpu_count(), device)
-    title = f"{net} x{scale}, {degradation or WORN.get(net, 'bicubic')}, on {folder.name}"
+    worn = degradation or WORN.get(net, "bicubic")
+    title = f"fill on {folder.name}" if net == "fill" else f"{net} x{scale}, {worn}, on {folder.name}"
     say(f"training {title}" + (f", going on from {job.checkpoint}" if job.checkpoint.exists() else ""))
 
     def tell(state: State, total: int) -> None:
@@ -105,27 +119,27 @@ def train(
         if plot is not None:
             draw(title, state.losses, state.scores, None).save(plot)
 
-    made = make(job, tell)
+    made = (fill.make if net == "fill" else make)(job, tell)
     if plot is not None:
-        draw(title, made.state.losses, made.state.scores, made.held_lanczos).save(plot)
+        draw(title, made.state.losses, made.state.scores, made.held_base, made.base).save(plot)
     if as_json:
         put_json(
             {
                 "ok": True,
                 "weights": out,
                 "net": net,
-                "scale": scale,
-                "parameters": made.shape.parameters,
+                "scale": None if net == "fill" else scale,
+                "parameters": made.parameters,
                 "steps": made.state.step,
                 "seconds": round(made.state.seconds, 1),
                 "losses": made.state.losses,
                 "scores": made.state.scores,
-                "held_out": {"psnr": made.held, "lanczos": made.held_lanczos},
-                "test": None if made.test is None else {"psnr": made.test, "lanczos": made.test_lanczos},
+                "held_out": {"psnr": made.held, made.base.lower(): made.held_base},
+                "test": None if made.test is None else {"psnr": made.test, made.base.lower(): made.test_base},
             }
         )
         return
-    print(f"{out}: {made.shape.parameters} weights, {made.state.step} steps in {time_text(made.state.seconds)}")
-    print(f"held-out pictures: {made.held:.2f} dB (Lanczos {made.held_lanczos:.2f})")
+    print(f"{out}: {made.parameters} weights, {made.state.step} steps in {time_text(made.state.seconds)}")
+    print(f"held-out pictures: {made.held:.2f} dB ({made.base} {made.held_base:.2f})")
     if made.test is not None:
-        print(f"{test}: {made.test:.2f} dB (Lanczos {made.test_lanczos:.2f})")
+        print(f"{test}: {made.test:.2f} dB ({made.base} {made.test_base:.2f})")

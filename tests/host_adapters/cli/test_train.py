@@ -44,6 +44,19 @@ def test_a_net_from_a_folder(safelight: Safelight, photos: Path, tmp_path: Path)
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
+def test_a_net_for_holes(safelight: Safelight, photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    from safelight.nodes.resolution.learned.filling import FillShape, find
+
+    run = safelight("train", photos, "-o", "fill.safetensors", "--net", "fill", "--steps", 2, "--threads", 1,
+                    "--plot", "p.png", "--json")  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert told["steps"] == 2 and told["scale"] is None and set(told["held_out"]) == {"psnr", "structure"}
+    assert told["parameters"] == FillShape().parameters and find(tmp_path / "fill.safetensors").notes["steps"] == 2
+    assert (tmp_path / "p.png").exists()
+
+
 def test_wrong_use(photos: Path, tmp_path: Path) -> None:
     from safelight.graph.errors import GraphError
     from safelight.host_adapters.cli.commands.train import train
@@ -56,6 +69,7 @@ def test_wrong_use(photos: Path, tmp_path: Path) -> None:
         ({"plot": tmp_path / "x.gif"}, "Name it FILE.png"),
         ({"start": tmp_path / "none.safetensors"}, "no such weights"),
         ({"device": "gpu"}, "Use auto, cpu or cuda"),
+        ({"net": "fill", "degradation": "film"}, "Leave --degradation out"),
     ):
         with pytest.raises(GraphError) as caught:
             train(photos, **{"out": out, "threads": 1, **more})  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
 from safelight.graph.image import NOTES, Clip
 from safelight.graph.node import Settings
-from safelight.graph.provenance import FILL, GRAINED, ORIGIN, describe
+from safelight.graph.provenance import FILL, GRAINED, ORIGIN, SYNTHESISED, describe
 from safelight.graph.region import Region
 from safelight.graph.render import pull, render
 from safelight.nodes.damage.donors import to_stops
@@ -230,6 +230,84 @@ def test_other_channels_stay(shot: Any) -> None:
     shown[2].data[0] = 7
     out = run(shown, mattes, 2)["image"]
     assert (out.data[0] == 7).all() and (out.data[1:, 60:66, 60:66] != 0.001).all()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Weights of a small net for holes, random, strong enough to be seen."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from safelight.nodes.resolution.learned import filling
+
+    shape = filling.FillShape(4, 6, 6)
+    arrays = {name: value.numpy() for name, value in filling.fresh(shape, 1).items()}
+    arrays["a3.weight"] += np.random.default_rng(1).normal(0, 0.2, arrays["a3.weight"].shape).astype(np.float32)
+    path = tmp_path / "fill.safetensors"
+    filling.save(path, filling.StoredFill(shape, arrays))
+    return path
+
+
+def test_a_net_works_over_what_no_frame_shows_and_nothing_else(shot: Any, weights: Path) -> None:
+    shown, mattes = spot(pictures(shot[1]), *((t, 60, 90, 74, 104) for t in range(5)), (2, 120, 200, 126, 206))
+    shown = dict.fromkeys(range(5), shown[2])
+    told = {"last_resort": "net", "weights": weights, "grain": 0.0}
+    plain, made = run(shown, mattes, 2, grain=0.0), run(shown, mattes, 2, Device("cpu", 1), **told)
+    again = run(shown, mattes, 2, Device("cpu", 3), **told)
+    before, after = codes(plain), codes(made)
+    filled = before == FILL
+    assert filled[60:74, 90:104].all() and (after[filled] == SYNTHESISED).all()
+    np.testing.assert_array_equal(after[~filled], before[~filled])
+    a, b, c = (one["image"].data.view(np.uint32) for one in (plain, made, again))
+    np.testing.assert_array_equal(a[:, ~filled], b[:, ~filled])
+    np.testing.assert_array_equal(b, c)
+    assert (a[:, filled] != b[:, filled]).mean() > 0.9
+    assert_untouched(made, shown[2], mattes[2])
+    # Grain comes on top as it does without the net.
+    grain = codes(run(shown, mattes, 2, last_resort="net", weights=weights))
+    assert (grain[filled] == SYNTHESISED | GRAINED).all()
+
+
+def test_a_net_and_what_is_not_finite_negative_or_bright(shot: Any, weights: Path) -> None:
+    shown, mattes = spot(pictures(shot[1][:1]), (0, 60, 90, 74, 104))
+    data = shown[0].data
+    data[:, 58, 90:100], data[0, 80, 95], data[:, 50:58, 106:112] = np.nan, np.inf, 400.0
+    data[:, 76:79, 90:104] = -0.02
+    before = data.copy()
+    out = run(shown, mattes, 0, last_resort="net", weights=weights)
+    assert np.isfinite(out["image"].data[:, 60:74, 90:104]).all()
+    np.testing.assert_array_equal(out["image"].data[:, codes(out) == 0], before[:, codes(out) == 0])
+
+
+def test_a_net_is_checked_signed_and_refused_in_forensic_graphs(weights: Path, tmp_path: Path) -> None:
+    clips = {"source": Clip(1, 5, WINDOW, WINDOW), "matte": Clip(1, 5, WINDOW, WINDOW, channels=("A",))}
+    node, params = Repair(), RepairParams(last_resort="net", weights=weights)
+    assert not list(node.check(params, clips, Settings())) and "net" in node.invents(params)
+    assert not node.invents(RepairParams())
+    (told,) = node.check(RepairParams(weights=weights), clips, Settings())
+    assert "not used" in told
+    first = node.fingerprint(params, None, Settings())
+    assert first and not node.fingerprint(RepairParams(weights=weights), None, Settings())
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert node.fingerprint(params, None, Settings()) != first
+    with pytest.raises(GraphError, match="no whole safetensors"):
+        node.check(params, clips, Settings())
+    with pytest.raises(GraphError, match="no such weights"):
+        node.check(RepairParams(last_resort="net", weights=tmp_path / "x.safetensors"), clips, Settings())
+    text = """safelight = 1
+    [graph]
+    forensic = true
+    [nodes.plate]
+    type = "Plate"
+    [nodes.found]
+    type = "DirtDetect"
+    input = "plate"
+    [nodes.repair]
+    type = "Repair"
+    inputs = {source = "plate", matte = "found.matte"}
+    last_resort = "net"
+    """
+    with pytest.raises(GraphError, match="lays in what a net has learned"):
+        Graph.from_document(Document.parse(text, tmp_path)).check()
 
 
 WINDOW = Region.sized(40, 30)

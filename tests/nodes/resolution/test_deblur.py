@@ -85,6 +85,10 @@ def test_ringing_is_bounded(margin: float) -> None:
         low, high = minimum_filter(plane, 13, mode="nearest"), maximum_filter(plane, 13, mode="nearest")
         slack = margin * (high - low) + 1e-6
         assert (made >= low - slack).all() and (made <= high + slack).all()
+        dark, bright = (np.log2(1 + a / 0.01) for a in (low, high))
+        shade = margin * (bright - dark) + 1e-4
+        stops = np.log2(1 + made / 0.01)
+        assert (stops >= dark - shade).all() and (stops <= bright + shade).all()
 
 
 def test_more_noise_takes_back_less() -> None:
@@ -117,6 +121,40 @@ def test_noise_is_measured() -> None:
     data = 0.3 + 0.02 * np.random.default_rng(2).standard_normal((1, 200, 200))
     _, found = run(data, ("Y",), kernel="gaussian")
     assert found["noise"][0] == pytest.approx(0.02, rel=0.05)
+
+
+def test_noise_that_is_stronger_in_brighter_light_counts_by_its_mean_power() -> None:
+    level = np.repeat(np.geomspace(0.05, 0.8, 200)[None], 400, 0)
+    data = level * (1 + 0.05 * np.random.default_rng(2).standard_normal(level.shape))
+    assert blur.noise_of(data) == pytest.approx(0.05 * float(np.sqrt((level**2).mean())), rel=0.05)
+
+
+def test_a_stock_keeps_even_light() -> None:
+    for layer in range(3):
+        known = blur.film((64, 90), load_stock("500T"), layer, 6.0)
+        assert known[0, 0] == 1 and known[0, -1] < 0.5
+    bright = blurred(0.2 + 0 * scene(), lambda s: blur.film(s, load_stock("500T"), 0, 6.0))
+    np.testing.assert_allclose(bright, 0.2)
+
+
+def test_a_spectrum_is_read_through_a_blur_and_noise() -> None:
+    shape = (256, 256)
+    y, x = blur.frequencies(shape)
+    known = blur.gaussian(shape, 1.0)
+    true = 0.002 * (x**2 + y**2 + blur.LONGEST**-2) ** -1.25
+    random = np.random.default_rng(1).standard_exponential(true.shape)
+    noise = 0.05
+    found = blur.spectrum((true * known**2 + noise**2) * random, known, noise, shape)
+    near = (np.hypot(x, y) > 0.02) & (np.hypot(x, y) < 0.4)
+    assert np.abs(np.log2(found[near] / true[near])).max() < 0.7
+    nothing = blur.spectrum(noise**2 * random, known, noise, shape)
+    assert nothing.max() < 1e-9
+
+
+def test_what_noise_covers_stays_as_it_is() -> None:
+    data = 0.3 + 0.05 * np.random.default_rng(3).standard_normal((1, 128, 128))
+    out, _ = run(data, ("Y",), kernel="gaussian", size=2.0)
+    np.testing.assert_allclose(out, data, atol=1e-3)
 
 
 def test_other_channels_and_what_is_no_number_stay() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh,
 from safelight.nodes.resolution.learned.sampling import mirrored
 from safelight.nodes.resolution.learned.training.patches import Patches
 from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
+
+if TYPE_CHECKING:
+    import torch
 
 KEEP = 0.998
 """Of the running mean of the weights that is kept at each step: what is shipped is that mean."""
@@ -53,41 +57,60 @@ class State:
     """(step, PSNR of the running mean on the held-out pictures, dB)."""
 
 
-class Training:
-    """One net in training.
+class Plan(Protocol):
+    """What every recipe says."""
+
+    @property
+    def steps(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Highest learning rate of Adam."""
+        ...
+
+    @property
+    def squares(self) -> float:
+        """Share of the steps, the last ones, that count squared errors."""
+        ...
+
+
+class Course(ABC):
+    """A training of any net: the rate, the running mean of the weights, checkpoints.
 
     Parameters
     ----------
     recipe:
         What to do.
-    pictures:
-        (scene-linear, picture) as `patches.pairs` reads them.
-    held:
-        Pictures that are only looked at.
+    weights:
+        What to begin from.
+    random:
+        Draws what the steps see: its state is all of them that a resumed training needs.
     device:
         `cpu` or `cuda`.
-    start:
-        Weights to go on from, else fresh ones.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        pictures: Sequence[tuple[bool, Picture]],
-        held: Sequence[Picture],
-        *,
-        device: str = "cpu",
-        start: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, recipe: Plan, weights: Mapping[str, Any], random: np.random.Generator, device: str) -> None:
         import torch
 
-        self.recipe, self.state, self._held, self._device = recipe, State(), list(held), device
-        self._patches = Patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
-        weights = start or fresh(recipe.shape, recipe.seed)
+        self.recipe, self.state, self._random, self._device = recipe, State(), random, device
         self.weights = {name: value.detach().clone().to(device).requires_grad_() for name, value in weights.items()}
         self.mean = {name: value.detach().clone() for name, value in self.weights.items()}
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
         self._since: list[float] = []
+
+    @abstractmethod
+    def loss(self, squared: bool) -> tuple[torch.Tensor, float]:
+        """Return the loss of a fresh batch, by squared errors or absolute ones, and the mean absolute error."""
+
+    @abstractmethod
+    def score(self) -> float | None:
+        """Return the PSNR of the running mean of the weights on pictures held out, dB; None without any."""
+
+    @abstractmethod
+    def hold(self) -> None:
+        """Bring the weights back to what they must be, after a step."""
 
     def rate(self, progress: float) -> float:
         """Return the learning rate when that much (0 to 1) is done."""
@@ -127,34 +150,26 @@ class Training:
     def _step(self, rate: float, squared: bool) -> None:
         import torch
 
-        shape = self.recipe.shape
-        low, full = (torch.from_numpy(np.ascontiguousarray(a)) for a in self._patches.batch(self.recipe.batch))
-        x = low.to(self._device, memory_format=torch.channels_last)
-        base = plain(x, shape.scale, shape.layers)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self._device == "cuda"):
-            more = added(self.weights, x, shape.scale)
-        error = base + more.float() - full.to(self._device)
-        loss = error.square().mean() if squared else error.abs().mean()
+        loss, error = self.loss(squared)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         with torch.no_grad():
-            centre(self.weights)
+            self.hold()
             keep = min(KEEP, (1 + self.state.step) / (10 + self.state.step))
             for name, value in self.weights.items():
                 self.mean[name].lerp_(value, 1 - keep)
-        self._since.append(float(error.detach().abs().mean()))
+        self._since.append(error)
 
     def _look(self, checkpoint: Path | None, tell: Callable[[State], None]) -> None:
         state = self.state
         state.losses.append((state.step, float(np.mean(self._since))))
         self._since.clear()
-        scale = self.recipe.shape.scale
-        if self._held:
-            got = [psnr(enlarge(self.mean, p.low, scale), p.full, 2 * scale) for p in self._held]
-            state.scores.append((state.step, float(np.mean(got))))
+        score = self.score()
+        if score is not None:
+            state.scores.append((state.step, score))
         if checkpoint is not None:
             self.save(checkpoint)
         tell(state)
@@ -170,7 +185,7 @@ class Training:
             "weights": {name: value.detach().cpu() for name, value in self.weights.items()},
             "mean": {name: value.cpu() for name, value in self.mean.items()},
             "optimiser": self._optimiser.state_dict(),
-            "random": repr(self._patches.random.bit_generator.state),
+            "random": repr(self._random.bit_generator.state),
         }
         torch.save(held, beside)
         beside.replace(path)
@@ -199,7 +214,62 @@ class Training:
                 value.copy_(held["weights"][name])
                 self.mean[name].copy_(held["mean"][name])
         self._optimiser.load_state_dict(held["optimiser"])
-        self._patches.random.bit_generator.state = ast.literal_eval(held["random"])
+        self._random.bit_generator.state = ast.literal_eval(held["random"])
+
+
+class Training(Course):
+    """One net for super-resolution in training.
+
+    Parameters
+    ----------
+    recipe:
+        What to do.
+    pictures:
+        (scene-linear, picture) as `patches.pairs` reads them.
+    held:
+        Pictures that are only looked at.
+    device:
+        `cpu` or `cuda`.
+    start:
+        Weights to go on from, else fresh ones.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pictures: Sequence[tuple[bool, Picture]],
+        held: Sequence[Picture],
+        *,
+        device: str = "cpu",
+        start: dict[str, Any] | None = None,
+    ) -> None:
+        self._shape, self._batch, self._held = recipe.shape, recipe.batch, list(held)
+        self._patches = Patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
+        super().__init__(recipe, start or fresh(recipe.shape, recipe.seed), self._patches.random, device)
+
+    def loss(self, squared: bool) -> tuple[torch.Tensor, float]:
+        """Return the error of a batch enlarged."""
+        import torch
+
+        shape = self._shape
+        low, full = (torch.from_numpy(np.ascontiguousarray(a)) for a in self._patches.batch(self._batch))
+        x = low.to(self._device, memory_format=torch.channels_last)
+        base = plain(x, shape.scale, shape.layers)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._device == "cuda"):
+            more = added(self.weights, x, shape.scale)
+        error = base + more.float() - full.to(self._device)
+        loss = error.square().mean() if squared else error.abs().mean()
+        return loss, float(error.detach().abs().mean())
+
+    def score(self) -> float | None:
+        """Return the PSNR on the held-out pictures."""
+        scale = self._shape.scale
+        got = [psnr(enlarge(self.mean, p.low, scale), p.full, 2 * scale) for p in self._held]
+        return float(np.mean(got)) if got else None
+
+    def hold(self) -> None:
+        """Keep the first kernels' sums at 0."""
+        centre(self.weights)
 
 
 def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:

@@ -58,13 +58,25 @@ class Made:
 
     state: State
     finished: bool
-    shape: Shape
+    parameters: int
     pictures: int
     held: float
-    """PSNR on the held-out pictures, dB, and what Lanczos has there."""
-    held_lanczos: float
+    """PSNR on the held-out pictures, dB, and what `base` has there."""
+    held_base: float
     test: float | None
-    test_lanczos: float | None
+    test_base: float | None
+    base: str = "Lanczos"
+    """What the net adds to."""
+
+
+def ready(job: Job) -> None:
+    """Set torch up for a job, or refuse: without torch, or without the device."""
+    available()
+    import torch
+
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
+    torch.set_num_threads(job.threads)
 
 
 def make(job: Job, tell: Callable[[State, int], None]) -> Made:
@@ -75,18 +87,13 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     GraphError
         No pictures, none large enough, unreadable ones; a checkpoint of something else; weights that do not fit.
     """
-    available()
-    import torch
-
     worn = job.degradation or WORN.get(job.net, "bicubic")
     if (job.net, job.scale) not in STEPS or worn not in KINDS:
         raise GraphError(
             f"there is no recipe for '{job.net}', {job.scale} times, and '{worn}'",
             remedy=f"Nets: {', '.join(NETS)} (restore: 2 times). Degradations: {', '.join(KINDS)}.",
         )
-    if job.device == "cuda" and not torch.cuda.is_available():
-        raise GraphError("this torch sees no CUDA device", remedy="Use --device cpu, or mend the installation.")
-    torch.set_num_threads(job.threads)
+    ready(job)
     plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
     shown, held = split(found(job.folder))
 
@@ -128,7 +135,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     return Made(
         state,
         True,
-        plan.shape,
+        plan.shape.parameters,
         len(pictures),
         held_psnr,
         _score(None, judges, job.scale),
