@@ -54,7 +54,7 @@ def train(pictures: Path, out: Path, *, steps: int | None = None, threads: int =
             job,
             lambda state, total: print(f"step {state.step}/{total}, loss {state.losses[-1][1]:.5f}", file=sys.stderr),
         )
-        print(f"{job.out}: {made.shape.parameters} weights, held-out pictures {made.held:.2f} dB")
+        print(f"{job.out}: {made.parameters} weights, held-out pictures {made.held:.2f} dB")
 
 
 if __name__ == "__main__":
