@@ -90,7 +90,10 @@ def weights(sigma: np.ndarray) -> np.ndarray:
 def _grey(planes: Any, turned: np.ndarray) -> Any:
     if len(turned) == 1 or np.abs(turned[1:]).max() < 1e-6:
         return planes[:1]
-    return sum(plane * np.float32(part) for plane, part in zip(planes, turned, strict=True))[None]
+    out = planes[:1] * np.float32(turned[0])
+    for plane, part in zip(planes[1:], turned[1:], strict=True):
+        out[0] += plane * np.float32(part)
+    return out
 
 
 def _of_features(gain: np.ndarray, turned: np.ndarray) -> tuple[float, ...]:

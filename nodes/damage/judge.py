@@ -168,7 +168,8 @@ def odds_of_edges(judged: Sequence[tuple[Pieces, Floats]], plane: Any) -> None:
     if not judged or min(plane.shape) < 2:
         return
     slope = np.hypot(*np.gradient(plane))
-    usual = np.sort(ndimage.uniform_filter(slope, 11)[::7, ::7].ravel())
+    rows = ndimage.uniform_filter1d(slope, 11, 0)[::7]
+    usual = np.sort(ndimage.uniform_filter1d(rows, 11, 1)[:, ::7].ravel())
     ranks = []
     for one, _ in judged:
         at, index = surroundings(one.at, one.index, one.shape, 4, 6)
