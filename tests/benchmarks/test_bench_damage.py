@@ -124,4 +124,4 @@ def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("dust", "scratches", "large"):
         title = f"no donor, {kind}: Repair, structure"
         assert rows[f"{title}, regions reconstructed"].value > 30
-        assert rows[f"{title}, PSNR to the clean picture"].value > 15
+        assert rows[f"{title}, PSNR to the clean picture"].value > 10

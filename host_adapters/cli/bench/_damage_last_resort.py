@@ -33,8 +33,10 @@ KINDS: Mapping[str, Mapping[str, float]] = {
     "dust": {"dust": 0.5, "bright": 0.5, "size": 6.0},
     "scratches": {"dust": 0.0, "scratches": 4, "wandering": 4, "broken": 0.3, "scratch_opacity": 0.6,
                   "scratch_width": 2.0},
-    "large": {"dust": 0.0, "blotches": 12, "blotch_size": 40.0},
+    "large": {"dust": 0.0, "blotches": 12.0, "blotch_size": 40.0},
 }  # fmt: skip
+AREA = 768 * 512
+"""Pixels of a picture for which the number of blotches stands."""
 EVERY = 4
 """One in so many of Kodak's pictures is taken."""
 Images = dict[int, Image]
@@ -54,7 +56,7 @@ def stills(quick: bool, every: int = EVERY) -> tuple[str, list[Images]]:
             light = np.ascontiguousarray(decode(codes))
             found.append({0: Image(light, Region.sized(light.shape[2], light.shape[1]))})
         return f"Kodak, {len(found)} pictures", found
-    frames = plate(1, *((96, 160) if quick else (540, 960)))
+    frames = plate(1, *((192, 320) if quick else (540, 960)))
     return "the Plate", [{0: next(iter(frames.values()))}]
 
 
@@ -74,11 +76,14 @@ def rows(visible: float, damaged: Damaged, rendered: Render, inpainted: Inpaint,
         plain: dict[str, Fill] = {}
         share = []
         for number, clean in enumerate(clips):
-            shot: Shot = damaged("still", clean, SEED + 40 * at + number, {**params, "visibility": visible})
+            told = {**params, "visibility": visible}
+            if "blotches" in told:
+                told["blotches"] *= clean[0].region.area / AREA
+            shot: Shot = damaged("still", clean, SEED + 40 * at + number, told)
             share.append(float(shot.mask(0).mean()))
-            for name, told in ways().items():
-                _add(graded, name, shot, _repaired(shot, told, rendered))
-                _add(plain, name, shot, _repaired(shot, told + "grain = 0.0\n", rendered), clean=True)
+            for name, way in ways().items():
+                _add(graded, name, shot, _repaired(shot, way, rendered))
+                _add(plain, name, shot, _repaired(shot, way + "grain = 0.0\n", rendered), clean=True)
             for name, data in (*inpainted(shot.damaged[0], shot.mask(0)), *_biharmonic(shot.damaged[0], shot.mask(0))):
                 _add(graded, name, shot, data)
                 _add(plain, name, shot, data, clean=True)
