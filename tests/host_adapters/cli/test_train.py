@@ -57,6 +57,15 @@ def test_a_net_for_holes(safelight: Safelight, photos: Path, tmp_path: Path) -> 
     assert (tmp_path / "p.png").exists()
 
 
+def test_restore_learns_film_in_colour(photos: Path, tmp_path: Path) -> None:
+    from safelight.host_adapters.cli.commands.train import train
+    from safelight.nodes.resolution.learned import storing
+
+    train(photos, tmp_path / "net.safetensors", net="restore", steps=2, threads=1, device="cpu")
+    stored = storing.load(tmp_path / "net.safetensors")
+    assert stored.shape.planes == 3 and stored.repairs and stored.notes["degradation"] == "film"
+
+
 def test_wrong_use(photos: Path, tmp_path: Path) -> None:
     from safelight.graph.errors import GraphError
     from safelight.host_adapters.cli.commands.train import train
@@ -65,6 +74,7 @@ def test_wrong_use(photos: Path, tmp_path: Path) -> None:
     for more, words in (
         ({"out": tmp_path / "net.pth"}, "Name it FILE.safetensors"),
         ({"scale": 3}, "Use --scale 2 or 4"),
+        ({"net": "restore", "scale": 4}, "restore: 2 times"),
         ({"net": "huge"}, "Nets: fast, main"),
         ({"plot": tmp_path / "x.gif"}, "Name it FILE.png"),
         ({"start": tmp_path / "none.safetensors"}, "no such weights"),
