@@ -24,6 +24,7 @@ from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
+from safelight.host_adapters.cli.bench._resolution_classical import pictures
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.damage.donors import to_light, to_stops
 from safelight.nodes.grain.stock import load_stock
@@ -175,9 +176,9 @@ def _psnr(made: Floats, truth: Floats) -> float:
     return float(-10 * np.log10(max(float(np.mean((_codes(made) - _codes(truth)) ** 2)), 1e-12)))
 
 
-def rows(pictures: Sequence[npt.NDArray[np.uint8]], quick: bool) -> Iterator[Row]:
-    """Measure on RGB pictures of 8 bits."""
-    chosen = pictures[: 1 if quick else None : 1 if quick else 4]
+def rows(quick: bool) -> Iterator[Row]:
+    """Measure."""
+    chosen = pictures(quick)[: 1 if quick else None : 1 if quick else 4]
     truths = [_light(picture / 255.0) @ np.array([0.2126, 0.7152, 0.0722]) for picture in chosen]
     if quick:
         truths = [truth[:160, :160] for truth in truths]

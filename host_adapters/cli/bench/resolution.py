@@ -16,7 +16,7 @@ def run(*, quick: bool) -> list[Row]:
     """Measure."""
     return [
         *_resolution_classical.rows(quick),
-        *_resolution_deblur.rows(_resolution_classical.pictures(quick), quick),
+        *_resolution_deblur.rows(quick),
         *_resolution_learned.rows(quick),
         *_resolution_restore.rows(quick),
     ]
