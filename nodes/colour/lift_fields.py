@@ -42,7 +42,7 @@ def fields(
     led: bool = False,
     isa: str | None = None,
 ) -> tuple[tuple[Plane, Plane] | None, Plane | None]:
-    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for what clips (4).
+    """Return, at half the size, smooth codes (3 planes) with how busy they are, and stops for what clips (1, or 4).
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def fields(
     region = image[1]
     small = _half(region)
     codes = device.empty((4 if deband else 1, small.height, small.width)), small
-    clip = device.empty((5 if stops else 1, small.height, small.width)), small
+    clip = device.empty(((5 if led else 2) if stops else 1, small.height, small.width)), small
     three, to_source = _three(planes), _matrix(source, planes)
     _launch(
         device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
-        to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, plane=three, planes=len(planes),
+        to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, led=led, plane=three, planes=len(planes),
     )  # fmt: skip
     smooth = _smooth(device, codes, isa) if deband else None
-    if not stops or not float(clip[0][:4].max()) > 0:
+    if not stops or not float((clip[0][2:] if led else clip[0][:1]).max()) > 0:
         return smooth, None
     light = None
     if led:
@@ -135,9 +135,9 @@ def _recovered(
     for size in range(large - 3, base - 1, -1):
         near = _joined(device, near, clips[size - 1], 1 / 3 if size >= large - 4 else 0.0, weight, isa)
         weight = 1.0
-    far = _part(clips[-1], 3, 5)
+    far = _part(clips[-1], 0, 2)
     for size in range(large - 1, base - 1, -1):
-        far = _joined(device, far, _part(clips[size - 1], 3, 5), 0.0, 1.0, isa)
+        far = _joined(device, far, _part(clips[size - 1], 0, 2), 0.0, 1.0, isa)
     here = around = clips[base - 1]
     if light is not None:
         lights = _pyramid(device, light, large, isa)
@@ -146,12 +146,12 @@ def _recovered(
             around = _joined(device, around, _part(lights[size - 1], 3, 7), 1.0, SPREAD, isa)
         here = lights[base - 1]
     region = here[1]
-    out = device.empty((4, region.height, region.width)), region
+    out = device.empty((1 if light is None else 4, region.height, region.width)), region
     _launch(
         device, "lift_recover", region, isa=isa, light=_part(here, 0, 3), around=around, near_=near, far_=far, out=out,
         level=level, most=stops, led=light is not None,
     )  # fmt: skip
-    return out if base == 1 else _joined(device, out, _part(clips[0], 0, 4), 0.0, 1.0, isa)
+    return out if base == 1 else _joined(device, out, _part(clips[0], 0, len(out[0])), 0.0, 1.0, isa)
 
 
 def _part(plane: Plane, first: int, end: int) -> Plane:

@@ -25,7 +25,7 @@ struct hdr_lift_args {
     float saturation;  // base-2 logarithm of the factor at the clip level
     sl::In smooth;   // half size: codes of three channels
     sl::In busy;     // half size: how busy they are
-    sl::In recover;  // half size: stops for three channels one by one, if led; for all that clip at once
+    sl::In recover;  // half size: stops for all that clip at once; if led, for three channels one by one
     sl::In base;     // half size: stops above the knee that texture lies on
     sl::Table table;
     float to_source[9], from_source[9];
@@ -64,9 +64,9 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
         }
         const M some = k.led ? max(max(own[0], own[1]), own[2]) > 0.0f : all > 0.0f;
         if (any(some)) {
-            const F dome = doubled(k.recover, 3, at.x, at.y) * all;
+            const F dome = doubled(k.recover, 0, at.x, at.y) * all;
             for (int c = 0; c < k.planes; ++c) {
-                const F stops = k.led ? mad(doubled(k.recover, c, at.x, at.y), own[c], dome) : dome;
+                const F stops = k.led ? mad(doubled(k.recover, 1 + c, at.x, at.y), own[c], dome) : dome;
                 added[c] = select(stops > 0.0f, mad(source[c], exp2(stops) - 1.0f, added[c]), added[c]);
             }
         }

@@ -8,11 +8,11 @@ struct lift_reduce_args {
     sl::Grid grid;
     sl::In image;
     sl::Out codes;  // codes of three channels; mean difference of neighbours, in codes, at most 2
-    sl::Out clip;   // three channels; all at once; mean light, the clip level = 1
+    sl::Out clip;   // all at once; mean light, the clip level = 1; if led, three channels
     sl::Table table;
     float to_source[9];
     float level;
-    int want_codes, want_clip;
+    int want_codes, want_clip, led;
     int plane[3];
     int planes;
 };
@@ -50,14 +50,14 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
             F all = splat(1.0f);
             for (int c = 0; c < 3; ++c) {
                 const F one = clipped(light[c][i], k.level);
-                share[c] = share[c] + one * 0.25f;
+                share[2 + c] = share[2 + c] + one * 0.25f;
                 all = min(all, one);
             }
-            share[3] = share[3] + all * 0.25f;
+            share[0] = share[0] + all * 0.25f;
             const F mean = ((light[0][i] + light[1][i]) + light[2][i]) * (1 / (3 * k.level));
-            share[4] = mad(clamp(mean, splat(0.0f), splat(1.0f)), splat(0.25f), share[4]);
+            share[1] = mad(clamp(mean, splat(0.0f), splat(1.0f)), splat(0.25f), share[1]);
         }
-        for (int c = 0; c < 5; ++c) at.store(k.clip, c, share[c]);
+        for (int c = 0; c < (k.led ? 5 : 2); ++c) at.store(k.clip, c, share[c]);
     }
 }
 SL_PIXEL_KERNEL(lift_reduce)
