@@ -68,7 +68,8 @@ def fields(
     three, to_source = _three(planes), _matrix(source, planes)
     _launch(
         device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
-        to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, led=led, plane=three, planes=len(planes),
+        to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, led=led, plane=three,
+        planes=len(planes),
     )  # fmt: skip
     smooth = _smooth(device, codes, isa) if deband else None
     if not stops or not float((clip[0][2:] if led else clip[0][:1]).max()) > 0:

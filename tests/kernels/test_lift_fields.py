@@ -174,10 +174,10 @@ def test_lift_recover(led: int) -> None:
     mean, near, far = rng.uniform(0, 1, (3, *size)), rng.uniform(0, 1, (5, *size)), rng.uniform(0, 0.9, (2, *size))
     weight = rng.uniform(0.1, 1, (1, *size))
     around = np.concatenate([weight * rng.uniform(0.05, 1, (3, *size)), weight])
-    planes = [one.astype(np.float32) for one in (mean, around, near, far)]
+    names = ("light", "around", "near_", "far_")
+    planes = {name: one.astype(np.float32) for name, one in zip(names, (mean, around, near, far), strict=True)}
     [made] = run(
-        "lift_recover", size, {"out": 4 if led else 1}, **dict(zip(("light", "around", "near_", "far_"), planes, strict=True)),
-        level=1.0, most=2.0, led=led,
+        "lift_recover", size, {"out": 4 if led else 1}, **planes, level=1.0, most=2.0, led=led,
     )  # fmt: skip
 
     def step(v: Floats, a: float, b: float) -> Floats:

@@ -214,13 +214,15 @@ def _deblocked(codes: Codes) -> tuple[Floats, Mapping[str, Any]]:
     image = Image(data, Region.sized(data.shape[2], data.shape[1]), ("Y",))
     params, node = DeblockParams(values="coded"), Deblock()
     clip = Clip(1, 1, image.region, image.region, channels=("Y",))
-    found = node.analyse(params, _One(image), {"input": clip}, DEVICE)
+    found = node.analyse(params, Still(image), {"input": clip}, DEVICE)
     request = Request(1, image.region)
     out = node.compute(params, request, Inputs(request, {"input": {1: image}}, {}, analysis=found), DEVICE)
     return np.asarray(out.data[0] * 255.0, np.float64), found
 
 
-class _One:
+class Still:
+    """A shot of one frame, as an analysis is handed it."""
+
     settings = Settings()
 
     def __init__(self, image: Image) -> None:

@@ -22,9 +22,9 @@ from scipy.ndimage import convolve, gaussian_filter, maximum_filter, minimum_fil
 
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
-from safelight.graph.node import Inputs, Request, Settings
+from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
-from safelight.host_adapters.cli.bench._resolution_classical import pictures
+from safelight.host_adapters.cli.bench._resolution_classical import Still, pictures
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.damage.donors import to_light, to_stops
 from safelight.nodes.grain.stock import load_stock
@@ -103,19 +103,6 @@ def blurs() -> dict[str, Blur]:
 # --- the ways --------------------------------------------------------------------------------------------------------
 
 
-class _Shot:
-    settings = Settings()
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-
-    def __iter__(self) -> Iterator[tuple[int, Image]]:
-        yield 1, self._image
-
-    def of(self, port: str) -> Iterator[tuple[int, Image]]:
-        return iter(self)
-
-
 def deblurred(plane: Floats, told: Mapping[str, Any]) -> Floats:
     """Return what the node makes of a plane of light; it measures the noise itself, and what else it is not told."""
     # A stock's transfer is given for its layers: red's is the one that the bench lays on.
@@ -124,7 +111,7 @@ def deblurred(plane: Floats, told: Mapping[str, Any]) -> Floats:
     image = Image(data, Region.sized(plane.shape[1], plane.shape[0]), channels)
     node, params = Deblur(), DeblurParams(**told)
     clips = {"input": Clip(1, 1, image.region, image.region, channels=channels)}
-    found = node.analyse(params, _Shot(image), clips, ONE)
+    found = node.analyse(params, Still(image), clips, ONE)
     request = Request(1, image.region)
     made = node.compute(params, request, Inputs(request, {"input": {1: image}}, clips, analysis=found), ONE)
     return np.asarray(made.data[0], np.float64)

@@ -29,9 +29,9 @@ from safelight.nodes.resolution.learned.filling import (
     save,
 )
 from safelight.nodes.resolution.learned.training.loop import Course, State
-from safelight.nodes.resolution.learned.training.make import Job, Made, ready
+from safelight.nodes.resolution.learned.training.make import Job, Made, ready, trained
 from safelight.nodes.resolution.learned.training.patches import split
-from safelight.nodes.resolution.learned.training.pictures import DISPLAY, found
+from safelight.nodes.resolution.learned.training.pictures import DISPLAY, display, found
 
 if TYPE_CHECKING:
     import torch
@@ -151,25 +151,12 @@ def pictures(files: Sequence[Path], seed: int, side: int, *, halved: bool = True
     """
     out = []
     for number, file in enumerate(files):
-        code = _colours(file)
+        code = np.ascontiguousarray(display(file))
         if halved and min(code.shape[1:]) >= 2 * side:
             code = _halved(code)
         if min(code.shape[1:]) >= side:
             out.append(spoiled(file.name, code, seed + 101 * number))
     return out
-
-
-def _colours(file: Path) -> Planes:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as picture:
-            rgb = np.asarray(picture.convert("RGB"), np.float32)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise GraphError(
-            f"cannot be read ({error})", file=file, remedy="Mend it or take it out of the folder."
-        ) from None
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1) / np.float32(255))
 
 
 def _halved(code: Planes) -> Planes:
@@ -290,14 +277,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
             raise GraphError("a net of another shape", file=job.start, remedy="Leave --start out.")
         start = {name: torch.from_numpy(array.copy()) for name, array in stored.arrays.items()}
     training = FillTraining(plan, read, judges, device=job.device, start=start)
-    if job.checkpoint.exists():
-        training.load(job.checkpoint)
-    job.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        state = training.run(minutes=job.minutes, checkpoint=job.checkpoint, tell=lambda state: tell(state, plan.steps))
-    except KeyboardInterrupt:
-        training.save(job.checkpoint)
-        raise
+    state = trained(training, job, tell, plan.steps)
     stored = StoredFill(
         plan.shape,
         {name: value.detach().cpu().numpy() for name, value in training.mean.items()},

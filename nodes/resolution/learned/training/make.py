@@ -15,7 +15,7 @@ from safelight.nodes.resolution.learned.models import FOLDER, SHIPPED, available
 from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.degrade import KINDS
-from safelight.nodes.resolution.learned.training.loop import State, Training, enlarge, entering
+from safelight.nodes.resolution.learned.training.loop import Course, State, Training, enlarge, entering
 from safelight.nodes.resolution.learned.training.patches import VARIANTS, pairs, split
 from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
 from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, STEPS, WORN, grown, recipe
@@ -79,6 +79,18 @@ def ready(job: Job) -> None:
     torch.set_num_threads(job.threads)
 
 
+def trained(training: Course, job: Job, tell: Callable[[State, int], None], steps: int) -> State:
+    """Train to the end, from where the checkpoint stands; interrupted, keep one."""
+    if job.checkpoint.exists():
+        training.load(job.checkpoint)
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return training.run(minutes=job.minutes, checkpoint=job.checkpoint, tell=lambda state: tell(state, steps))
+    except KeyboardInterrupt:
+        training.save(job.checkpoint)
+        raise
+
+
 def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     """Train, or go on training; write the weights. `tell` gets the state and the number of steps, now and then.
 
@@ -109,14 +121,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     judges = [picture for _, picture in read(held)]
     tests = [] if job.test is None else [picture for _, picture in read(found(job.test))]
     training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape, worn))
-    if job.checkpoint.exists():
-        training.load(job.checkpoint)
-    job.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        state = training.run(minutes=job.minutes, checkpoint=job.checkpoint, tell=lambda state: tell(state, plan.steps))
-    except KeyboardInterrupt:
-        training.save(job.checkpoint)
-        raise
+    state = trained(training, job, tell, plan.steps)
     mean = training.mean
     held_psnr = _score(mean, judges, job.scale)
     arrays = {name: value.detach().cpu().numpy() for name, value in mean.items()}

@@ -66,10 +66,11 @@ def colours(file: Path, stops: Sequence[float] = (-2.0, 0.0, 2.0)) -> Iterable[t
             coded = encode(rgb * np.float32(0.18 * 2.0**stop / grey))
             yield f"{file.name} {stop:+g}", np.moveaxis(np.asarray(coded, np.float32), -1, 0)
         return
-    yield file.name, _display(file)
+    yield file.name, display(file)
 
 
-def _display(file: Path) -> Plane:
+def display(file: Path) -> Plane:
+    """Return a display-referred picture, (3, H, W) coded, 0 to 1."""
     from PIL import Image, UnidentifiedImageError
 
     try:
