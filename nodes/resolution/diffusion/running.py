@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import importlib.util
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,6 +148,7 @@ def _loaded(key: _Key) -> Loaded:
 
     facts = key.facts
     kinds = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+    pass_torchvision()
     with _quiet():
         import diffusers
 
@@ -231,3 +235,16 @@ def _loggers() -> list[Any]:
     except ImportError:
         return [ours]
     return [ours, theirs]
+
+
+def pass_torchvision() -> None:
+    """Hide a torchvision that does not load beside this torch; to be called before diffusers is imported.
+
+    transformers takes any that is installed, gives up over one made for another torch, and needs none here.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        return
+    try:
+        importlib.import_module("torchvision")
+    except Exception:  # whatever a broken library raises
+        sys.modules["torchvision"] = None  # type: ignore[assignment]

@@ -146,7 +146,7 @@ def _spandrel() -> Any:
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     """Put modules in torchvision's place while spandrel is imported: two architectures want three names of it."""
-    if "spandrel" in sys.modules or "torchvision" in sys.modules:
+    if "spandrel" in sys.modules or sys.modules.get("torchvision") is not None:
         yield
         return
     names = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")

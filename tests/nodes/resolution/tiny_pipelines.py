@@ -11,6 +11,9 @@ def saved(root: Path) -> dict[str, Path]:
     """Return folders: `upscale`, `latent`, and `pickled`, the first with its weights as pickles."""
     import torch
 
+    from safelight.nodes.resolution.diffusion.running import pass_torchvision
+
+    pass_torchvision()
     torch.manual_seed(1)
     large, small = _upscale(root), _latent()
     large.save_pretrained(root / "upscale", safe_serialization=True)
