@@ -82,8 +82,8 @@ def train(
     from safelight.graph.errors import GraphError
     from safelight.host_adapters.cli.console import put_json, say
     from safelight.host_adapters.cli.training_plot import draw
+    from safelight.nodes.damage import fill_training
     from safelight.nodes.resolution.learned.models import available
-    from safelight.nodes.resolution.learned.training import fill
     from safelight.nodes.resolution.learned.training.make import Job, make
     from safelight.nodes.resolution.learned.training.recipes import WORN
 
@@ -119,7 +119,7 @@ def train(
         if plot is not None:
             draw(title, state.losses, state.scores, None).save(plot)
 
-    made = (fill.make if net == "fill" else make)(job, tell)
+    made = (fill_training.make if net == "fill" else make)(job, tell)
     if plot is not None:
         draw(title, made.state.losses, made.state.scores, made.held_base, made.base).save(plot)
     if as_json:

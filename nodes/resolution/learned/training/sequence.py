@@ -34,11 +34,6 @@ def file_of(folder: Path, net: str, scale: int) -> Path:
     return folder / f"sequence_{net}_x{scale}.safetensors"
 
 
-def stored(folder: Path = FOLDER) -> bool:
-    """Tell whether both stages are there."""
-    return all(file_of(folder, *stage).is_file() for stage in STAGES)
-
-
 def restored(light: npt.NDArray[np.float32], device: Device, folder: Path = FOLDER) -> npt.NDArray[np.float32]:
     """Return R, G, B (3, H, W), scene-linear, cleaned and then enlarged twice.
 

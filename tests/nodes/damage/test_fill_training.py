@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from safelight.graph.errors import GraphError
+from safelight.nodes.damage import fill_training as fill
 from safelight.nodes.damage.draws import Draws
+from safelight.nodes.damage.fill_training import FillRecipe, FillTraining, damage, psnr, spoiled
 from safelight.nodes.resolution.learned.filling import FillShape, find
-from safelight.nodes.resolution.learned.training import fill
-from safelight.nodes.resolution.learned.training.fill import FillRecipe, FillTraining, damage, psnr, spoiled
 
 torch: Any = pytest.importorskip("torch")
 PLAN = FillRecipe(FillShape(8, 8, 8), steps=40, batch=3, side=64, rate=4e-3)
