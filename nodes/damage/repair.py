@@ -29,6 +29,7 @@ from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.taking import coverage
 from safelight.nodes.resolution.learned import filling
+from safelight.nodes.resolution.learned.storing import digest
 
 STILL = 0.3
 """Pixels of motion below which grain taken over would stand still."""
@@ -162,7 +163,7 @@ class Repair(Node):
         """Return the hash of the weights."""
         if frame is not None or params.last_resort != "net":
             return ""
-        return filling.digest(params.weights or filling.shipped())
+        return digest(params.weights or filling.shipped())
 
     def invents(self, params: RepairParams) -> str:
         """What a net lays in is invented; a fill from the surroundings is left out of forensic graphs by itself."""

@@ -144,11 +144,11 @@ def run(a: Floats, lag: int, noise: Floats) -> Floats:
 
     Linear: without the decoder's rounding and clipping.
     """
+    from scipy.signal import lfilter  # a second to import, which the command line's help need not wait for
+
     out = noise.copy()
     places = neighbours(lag)
     within = a[len(places) - lag :][::-1]
-    from scipy.signal import lfilter  # a second to import, which the command line's help need not wait for
-
     last = noise.shape[-1] - _PAD
     for y in range(_PAD, noise.shape[-2]):
         row = out[..., y, _PAD:last].copy()

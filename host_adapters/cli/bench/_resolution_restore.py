@@ -180,8 +180,7 @@ def made_of(worn: Picture) -> dict[str, Planes]:
     }
     if importlib.util.find_spec("cv2") is not None:
         made["best non-local means, Lanczos"] = _best(low, full, _averaged(low))
-    if sequence.stored():
-        made["sequence"] = encode(sequence.restored(decode(low), ONE))
+    made["sequence"] = encode(sequence.restored(decode(low), ONE))
     return made | {"Restore": restored(low)}
 
 
@@ -204,10 +203,9 @@ def _compared(name: str, wear: Wear, note: str, shown: Sequence[tuple[str, Plane
     yield Row(f"{name}: Restore over Lanczos", ours - mean["Lanczos"], "dB")
     denoised = max(figure for way, figure in mean.items() if way.endswith(", Lanczos"))
     yield Row(f"{name}: Restore over Lanczos after denoising", ours - denoised, "dB", f"≥ {OVER_DENOISED:g}")
-    if "sequence" in mean:
-        over = [one.luma["Restore"] - one.luma["sequence"] for one in judged]
-        better = f"of {len(over)} pictures {sum(gain > 0 for gain in over)} are better"
-        yield Row(f"{name}: Restore over the sequence", ours - mean["sequence"], "dB", f"≥ {OVER_SEQUENCE:g}", better)
+    over = [one.luma["Restore"] - one.luma["sequence"] for one in judged]
+    better = f"of {len(over)} pictures {sum(gain > 0 for gain in over)} are better"
+    yield Row(f"{name}: Restore over the sequence", ours - mean["sequence"], "dB", f"≥ {OVER_SEQUENCE:g}", better)
 
 
 # --- speed, exactness ------------------------------------------------------------------------------------------------

@@ -26,12 +26,10 @@ from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.models import FOLDER, PICKLES, available
 from safelight.nodes.resolution.learned.sampling import mirror
-from safelight.nodes.resolution.learned.storing import MARK, broken, digest, finite, header
+from safelight.nodes.resolution.learned.storing import MARK, broken, finite, header
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["FillShape", "StoredFill", "added", "digest", "filled", "find", "fresh", "load", "save", "shipped"]
 
 Planes = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
