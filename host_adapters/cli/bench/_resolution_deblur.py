@@ -30,6 +30,7 @@ from safelight.nodes.damage.donors import to_light, to_stops
 from safelight.nodes.grain.stock import load_stock
 from safelight.nodes.resolution import blur
 from safelight.nodes.resolution.deblur import Deblur, DeblurParams
+from safelight.nodes.resolution.learned.coding import decode, encode
 
 Floats = npt.NDArray[np.float64]
 GRAINS = {"fine grain": 0.03, "coarse grain": 0.12}
@@ -150,23 +151,14 @@ def richardson_lucy(plane: Floats, transfer: Callable[[tuple[int, int]], Floats]
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _codes(light: Floats) -> Floats:
-    a = np.clip(light, 0, 1)
-    return np.asarray(np.where(a <= 0.0031308, 12.92 * a, 1.055 * a ** (1 / 2.4) - 0.055))
-
-
-def _light(codes: Floats) -> Floats:
-    return np.asarray(np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4))
-
-
 def _psnr(made: Floats, truth: Floats) -> float:
-    return float(-10 * np.log10(max(float(np.mean((_codes(made) - _codes(truth)) ** 2)), 1e-12)))
+    return float(-10 * np.log10(max(float(np.mean((encode(np.clip(made, 0, 1)) - encode(np.clip(truth, 0, 1))) ** 2)), 1e-12)))
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """Measure."""
     chosen = pictures(quick)[: 1 if quick else None : 1 if quick else 4]
-    truths = [_light(picture / 255.0) @ np.array([0.2126, 0.7152, 0.0722]) for picture in chosen]
+    truths = [decode(picture / 255.0) @ np.array([0.2126, 0.7152, 0.0722]) for picture in chosen]
     if quick:
         truths = [truth[:160, :160] for truth in truths]
     known = blurs()
