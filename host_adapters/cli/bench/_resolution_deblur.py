@@ -152,7 +152,8 @@ def richardson_lucy(plane: Floats, transfer: Callable[[tuple[int, int]], Floats]
 
 
 def _psnr(made: Floats, truth: Floats) -> float:
-    return float(-10 * np.log10(max(float(np.mean((encode(np.clip(made, 0, 1)) - encode(np.clip(truth, 0, 1))) ** 2)), 1e-12)))
+    error = encode(np.clip(made, 0, 1)) - encode(np.clip(truth, 0, 1))
+    return float(-10 * np.log10(max(float(np.mean(error**2)), 1e-12)))
 
 
 def rows(quick: bool) -> Iterator[Row]:
