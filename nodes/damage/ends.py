@@ -38,7 +38,7 @@ GAP_COST, MOST = -0.8, 4.0
 """The least and the most that a strip may say: a gap of any length costs little a strip."""
 NEED = 5.0
 """Log likelihood that a line must gain beyond its end."""
-HALF, SURE, CAP = 0.5, 0.7, 0.5
+HALF, SURE, CAP = 0.5, 0.7, 0.7
 """The same for rows of a path that is known, and the most that one of them may say."""
 CLIP = 2.5
 FLOOR = 1e-6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,15 +15,17 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ends, ridges, stretches, sways, tracks, uprights
+from safelight.nodes.damage import ends, ridges, seeking, stretches, sways, uprights
 from safelight.nodes.damage.defects import Defects, decided, outside
-from safelight.nodes.damage.ridges import STRIP, Floats, Tone
+from safelight.nodes.damage.ridges import STRIP, Floats
 from safelight.nodes.damage.scratched import ALONE, LEAST, judged
+from safelight.nodes.damage.seeking import GREY, SEARCH_SCALE, STEPS, Prepared, Sought
 from safelight.nodes.damage.uprights import Line, Neighbour
 from safelight.nodes.grain.picture import require_picture
-from safelight.nodes.motion.blocks import BLOCK, WINDOW, Pyramid, compensate, pyramid, quarter, search
+from safelight.nodes.motion.blocks import WINDOW, pyramid
 
-SEARCH_SCALE = 200.0
+COVERED = 0.05
+"""Share of a line whose parts are scratches, from which it is one between them too."""
 
 
 class ScratchDetectParams(Params):
@@ -62,32 +64,15 @@ class ScratchDetectParams(Params):
     grow: int = param(0, "Pixels that the matte is made wider on each side.", unit="pixels", ge=0, le=8)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """One frame: light in stops (luma, then records), what is finite, its luma's pyramid."""
-
-    planes: Floats
-    good: Any
-    pyramid: Pyramid | None
-    noise: Floats
-    """Local noise of every plane."""
-    strips: Any
-    """Evidence summed over strips, (planes, tones, strips, slants, W), int8, in thirty-seconds of its noise."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        own = self.planes.nbytes + self.good.nbytes + self.noise.nbytes + self.strips.nbytes
-        return int(own) + (self.pyramid.nbytes if self.pyramid else 0)
-
-
 class ScratchDetect(Node):
     """Find line scratches: thin, upright, static or wandering, dark, bright or coloured, whole or broken.
 
     Output `matte` has one channel, A: 0 where there is no scratch, else the confidence that the pixel is scratched.
 
     Each row is searched for what is darker (or brighter) than both its sides, against the noise and texture around;
-    paths down the picture that gather more of it than noise and chance would are lines. A line is a scratch where the
+    paths down the picture that gather more of it than noise and chance would are lines. That is done in the picture, in
+    what it has that the frames beside it, moved to match it, have not, and in the sums of either over the frames around
+    in one place, where faint scratches that stay come out of a scene that moves. A line is a scratch where the
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
     the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, sways by a part of
     a pixel otherwise than the scene, comes and goes along its length from frame to frame, or lies on one record alone,
@@ -100,7 +85,7 @@ class ScratchDetect(Node):
     """
 
     id = "ScratchDetect"
-    version = 4
+    version = 5
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -144,9 +129,10 @@ class ScratchDetect(Node):
         noise = np.stack([ridges.noise(plane) for plane in planes])
         if min(planes.shape[1:]) < 16 or planes.shape[1] < 4 * STRIP:
             return Prepared(planes, good, built, noise, np.empty((0,), np.int8))
-        evidence = ridges.evidence(planes, noise, _widths(params), device)
-        sought = [[self._strips(params, one, good) for one in pair] for pair in evidence]
-        return Prepared(planes, good, built, noise, np.rint(np.array(sought) * STEPS).astype(np.int8))
+        sought = _sought(params, planes.shape[1])
+        evidence = ridges.evidence(planes, noise, sought.widths, device)
+        strips = [[sought.strips(one, good) for one in pair] for pair in evidence]
+        return Prepared(planes, good, built, noise, np.rint(np.array(strips) * STEPS).astype(np.int8))
 
     def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Find the lines of the frame, judge them by the frames around, draw those that are scratches."""
@@ -196,22 +182,23 @@ class ScratchDetect(Node):
         rough = float(np.median(sigmas[0]))
         neighbours = []
         for number, (away, other) in enumerate(around):
-            where = _scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
+            where = seeking.scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
             slopes = sways.slopes(centre.planes[0], other.planes[0])
             neighbours.append(Neighbour(other.planes[:count], *where, away, slopes, sways.drift(slopes[:, ::3, ::3])))
-        others = [other for _, other in around]
-        moved = [one for one in (_moved(other, device) for other in neighbours[:2]) if one is not None]
-        lines = self._lines(params, centre, others, moved, device)
+        beside = (seeking.moved(other.planes, other.vectors, device) for other in neighbours[:2])
+        moved = [one for one in beside if one is not None]
+        lines = seeking.lines(_sought(params, centre.planes.shape[1]), centre, around, moved, device)
+        fresh = [centre.planes - one for one in moved]
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
         found: list[tuple[Line, float]] = []
         taken = np.zeros(centre.planes.shape[1:], bool)
-        for line in sorted(lines, key=lambda one: -one.track.score):
+        for line in sorted(lines, key=_weight, reverse=True):
             if stretches.free(line, taken).mean() < 0.1:
                 continue
             index = line.plane
             planes = [centre.planes[index], *(n.planes[index] for n in neighbours)]
             judgements, refused = [], False
-            for part in self._parts(line, centre.planes[index]):
+            for part in _parts(line, [centre.planes[index], *(one[index] for one in fresh)]):
                 if stretches.free(part, taken).mean() < 0.3 or part.track.score * params.sensitivity < ALONE:
                     continue
                 seen = None
@@ -226,7 +213,8 @@ class ScratchDetect(Node):
                 refused |= sure == 0
             # Parts of one line speak for one another.
             total = sum(score for _, score, _, _ in judgements) * params.sensitivity
-            if judgements and not refused and not line.fleeting and total >= max(needs for *_, needs in judgements):
+            rows = sum(len(part.y) for part, *_ in judgements)
+            if rows >= COVERED * len(line.y) and not refused and total >= max(needs for *_, needs in judgements):
                 # Between its parts it may be too faint to be judged.
                 sure = max(sure for _, _, sure, _ in judgements)
                 judgements = [*judgements, (line, 0.0, sure, 0.0)]
@@ -241,92 +229,28 @@ class ScratchDetect(Node):
         found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
         if not moved:
             return [(stretches.drawn(line), sure) for line, sure in found]
-        lacking = centre.planes - np.mean(moved, 0, dtype=np.float32)
+        lacking = np.asarray(np.mean(fresh, 0, dtype=np.float32))
         return [
             (part, sure)
             for line, sure in found
             for part in ends.whole(line, (centre.planes[line.plane], lacking[line.plane]), sigmas[line.plane])
         ]
 
-    def _parts(self, line: Line, plane: Floats) -> list[Line]:
-        """Cut a line to the stretches that are judged each by itself."""
-        if not line.fleeting:
-            return stretches.cut(line, line.strength, stretches.CLEAR)
-        return stretches.joined(stretches.cut(line, uprights.bared(line, plane), 0.0))
 
-    def _strips(self, params: ScratchDetectParams, evidence: Floats, good: Any) -> Floats:
-        evidence[~good] = 0
-        most = max(1, round(STRIP * math.tan(math.radians(params.slant)))) if params.slant else 0
-        return ridges.strips(evidence, most)
-
-    def _lines(
-        self,
-        params: ScratchDetectParams,
-        centre: Prepared,
-        others: Sequence[Prepared],
-        moved: Sequence[Floats],
-        device: Device,
-    ) -> list[Line]:
-        """Return the lines of a frame, whatever they are; of two at one place the better."""
-        height = centre.planes.shape[1]
-        shortest = min(params.length * height, height - 2 * STRIP)
-        least = LEAST / params.sensitivity
-        found: list[Line] = []
-        for index, plane in enumerate(centre.planes):
-            fresh = [plane - other[index] for other in moved] if len(moved) == 2 else []
-            rough = [ridges.noise(one) for one in fresh]
-            if len(fresh) == 2:
-                # What either neighbour lacks may be a scratch of the other one.
-                each = ridges.evidence(np.stack(fresh), np.stack(rough), _widths(params), device)
-                lacking = np.minimum(each[0], each[1])
-            for which, tone in enumerate(TONES):
-                summed = [one.strips[index, which] * np.float32(1 / STEPS) for one in (centre, *others)]
-                sought = [summed[0]]
-                if len(summed) > 2:
-                    # What stays in its place gathers more of it than noise does, and than a scene that moves.
-                    sought.append(ridges.unit(np.sum(summed, 0, dtype=np.float32)))
-                for strips in sought:
-                    for track in tracks.find(strips, least):
-                        if len(track.x) * STRIP >= shortest:
-                            found.append(
-                                uprights.measured(track, plane, centre.noise[index], tone, index, params.width)
-                            )
-                if len(fresh) < 2:
-                    continue
-                for track in tracks.find(self._strips(params, lacking[which], centre.good), least):
-                    if len(track.x) * STRIP >= shortest:
-                        both = np.asarray((fresh[0] + fresh[1]) / 2, np.float32)
-                        noise = np.asarray((rough[0] + rough[1]) / 2, np.float32)
-                        line = uprights.measured(track, both, noise, tone, index, params.width)
-                        found.append(replace(line, fleeting=True))
-        return found
+def _sought(params: ScratchDetectParams, height: int) -> Sought:
+    shortest = min(params.length * height, height - 2 * STRIP)
+    return Sought(params.width, params.slant, shortest, LEAST / params.sensitivity)
 
 
-def _widths(params: ScratchDetectParams) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(min(w, params.width) for w in (1, 2, 3, 5, 8, 12, 15)))
+def _weight(line: Line) -> float:
+    """Return what lines are taken in the order of: scores of deep ones are all alike, and so are those of the ghosts
+    that they leave in frames around."""
+    return line.track.score * max(0.0, line.mean)
 
 
-STEPS = 32
-GREY = 1e-4
-"""Stops that records may differ by in a grey picture."""
-TONES: tuple[Tone, ...] = ("dark", "bright")
-
-
-def _moved(other: Neighbour, device: Device) -> Floats | None:
-    """Return another frame's planes moved to match."""
-    if other.vectors is None:
-        return None
-    return np.asarray(compensate(other.planes, np.rint(4 * other.vectors), device))
-
-
-def _scene(
-    here: Pyramid | None, there: Pyramid | None, sigma: float, level: int, device: Device
-) -> tuple[Floats | None, int]:
-    """Return where the scene goes, in pixels of the whole picture, and the size of a block; from a level of the
-    pyramids, where there is one."""
-    if here is None or there is None:
-        return None, BLOCK
-    level = min(level, len(here.levels) - 1)
-    first, second = Pyramid(here.levels[level:]), Pyramid(there.levels[level:])
-    vectors = search(first, second, device, noise=sigma * SEARCH_SCALE / 2**level, smoothness=0.02)
-    return np.asarray(quarter(vectors, device) * np.float32(2**level / 4), np.float32), BLOCK << level
+def _parts(line: Line, planes: Sequence[Floats]) -> list[Line]:
+    """Cut a line to the stretches that are judged each by itself: where the picture shows it, and, if it was found in
+    what only this frame shows, where each of the two frames beside it lacks it."""
+    if not line.fleeting:
+        return stretches.cut(line, line.strength, stretches.CLEAR)
+    return stretches.joined(stretches.cut(line, uprights.bared(line, planes), 0.0))

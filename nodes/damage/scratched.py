@@ -11,6 +11,12 @@ ALONE = 3.0
 """Least score of a part of a line that has other parts."""
 BARE = 0.5
 """Contrast in the picture itself, as a share of the step to frames around, below which a line is another frame's."""
+BAREST, STANDS = 1.85, 0.3
+"""The same above which it is an edge that the scene covers or uncovers; twice that where so much of it stays."""
+GHOST = -0.4
+"""Sigmas of a line in the picture itself below which frames around have one of the other tone beside it."""
+COLOURED = 0.75
+"""Contrast of the record beside the one that a coloured scratch is on, as a share of it: above it is doubtful."""
 SWERVES = 3.0
 """Pixels by which a line's motion changes otherwise than the scene's: it is none of the scene."""
 FLICKERS, AGAIN_UNEVEN, PURE, LENGTH = 1.7, 0.93, 0.35, 0.25
@@ -54,6 +60,9 @@ def judged(line: Line, seen: Verdict | None, spans: float, tall: float, still: f
         return unknown
     if seen.bare < BARE if line.fleeting else line.step < VISIBLE:
         return none
+    another = seen.seen < GHOST or seen.bare > BAREST * (2 if seen.stays >= STANDS else 1)
+    if line.fleeting and another and seen.sways < 1:
+        return none
     compared = seen.seen >= COMPARED or not line.fleeting
     stays = compared and seen.stays >= uprights.SAME
     if seen.edge > EDGE:
@@ -64,6 +73,8 @@ def judged(line: Line, seen: Verdict | None, spans: float, tall: float, still: f
     needs = WEAK * LEAST if weak or not line.fleeting else LEAST
     if not line.fleeting and seen.alone < PURE:
         needs = ALONE_NEEDS * LEAST
+    if line.fleeting and line.plane and seen.alone > COLOURED:
+        needs = WEAK * LEAST
     settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
     # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
     settled = settled and (seen.passed < PASSED or seen.held >= HELD)
@@ -76,13 +87,14 @@ def judged(line: Line, seen: Verdict | None, spans: float, tall: float, still: f
         return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown
     if stays and not line.fleeting:
         return none
+    # What is strong in so many rows is hardly left over from motion.
+    strong = min(2.0, max(1.0, line.track.score / (4 * LEAST))) if line.fleeting else 1.0
     if not compared or seen.seen < SEEN:
-        if seen.astray > ASTRAY:
+        if seen.astray > ASTRAY * strong:
             return none
         return 1.0, False, needs if seen.astray <= CALM else 4 * LEAST
     again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
-    # What is strong in so many rows is hardly left over from motion.
-    calm *= min(2.0, max(1.0, line.track.score / (4 * LEAST))) if line.fleeting else 1.0
+    calm *= strong
     swerves = not line.fleeting and seen.swerves >= SWERVES and seen.stays < 0.3
     if (max(seen.moves, seen.aside) >= again and not swerves) or seen.astray > calm:
         return none

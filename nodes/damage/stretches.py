@@ -15,7 +15,7 @@ from safelight.nodes.damage.uprights import Line
 
 GROUP = 4
 """Rows that are there or not together."""
-CHANGE = 4.0
+CHANGE = 6.0
 """Price of a beginning or an end, in units of log likelihood."""
 LEAST = 0.6
 """Sigmas of a line in its mean: what is fainter is cut as if it had them."""

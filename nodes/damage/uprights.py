@@ -6,6 +6,7 @@ around: at the same place (a scratch that stays), where the scene went (somethin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -182,11 +183,13 @@ def _contrast(plane: Floats, line: Line) -> Floats:
     return np.asarray(around[:, left : left + line.width].mean(1) - 0.5 * (sides[0].mean(1) + sides[1].mean(1)))
 
 
-def bared(line: Line, plane: Floats) -> Floats:
-    """Return a line's strength, below 0 where the picture itself does not show it: what is left of another frame's."""
-    shown = (1 if line.tone == "bright" else -1) * np.nan_to_num(_contrast(plane, line))
-    shown = ndimage.uniform_filter1d(shown, 3 * STRIP, mode="nearest")
-    return np.where(shown < BARED * line.step, np.float32(-1), line.strength)
+def bared(line: Line, planes: Sequence[Floats]) -> Floats:
+    """Return a line's strength, below 0 where one of some pictures does not show it: where it is another frame's, or
+    the scene is uncovered there and one frame beside lacks what it hides."""
+    sign = 1 if line.tone == "bright" else -1
+    shown = [sign * np.nan_to_num(_contrast(plane, line)) for plane in planes]
+    least = np.min([ndimage.uniform_filter1d(one, 3 * STRIP, mode="nearest") for one in shown], 0)
+    return np.where(least < BARED * line.step, np.float32(-1), line.strength)
 
 
 def contrasts(planes: Floats, line: Line) -> npt.NDArray[np.float64]:

@@ -102,7 +102,7 @@ def test_rows_are_weighed_by_the_depth_of_the_line() -> None:
     own, spread = np.array([0.0, 0.2, 0.4, 9.0]), np.full(4, 0.2)
     # a (z - a / 2), of two planes the sum, of one without the line nothing.
     z = np.array([-0.5, 0.5, 1.5, 3.0])
-    want = np.clip(ends.SURE * np.array([z[0], z[1], z[2], z[3]]), -0.5, 0.5)
+    want = np.clip(ends.SURE * np.array([z[0], z[1], z[2], z[3]]), -ends.CAP, ends.CAP)
     np.testing.assert_allclose(ends.gains([(own, spread)], [0.2]), want, atol=1e-6)
     np.testing.assert_allclose(ends.gains([(own, spread)] * 2, [0.2, 0.0]), want, atol=1e-6)
     assert ends.depths([(own[:3], spread[:3])], np.array([True, False, True])) == pytest.approx([0.2])
