@@ -16,7 +16,7 @@ from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.degrade import KINDS
 from safelight.nodes.resolution.learned.training.loop import Course, State, Training, enlarge, entering
-from safelight.nodes.resolution.learned.training.patches import VARIANTS, pairs, split
+from safelight.nodes.resolution.learned.training.patches import SIZES, VARIANTS, pairs, split
 from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
 from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, STEPS, WORN, grown, recipe
 
@@ -109,11 +109,11 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
     shown, held = split(found(job.folder))
 
-    def read(files: Sequence[Path], variants: int = 1) -> list[tuple[bool, Picture]]:
+    def read(files: Sequence[Path], variants: int = 1, sizes: Sequence[float] = (1,)) -> list[tuple[bool, Picture]]:
         planes = plan.shape.planes
-        return pairs(files, job.scale, degradation=worn, planes=planes, seed=job.seed, variants=variants)
+        return pairs(files, job.scale, degradation=worn, planes=planes, seed=job.seed, variants=variants, sizes=sizes)
 
-    pictures = read(shown, VARIANTS)
+    pictures = read(shown, VARIANTS, SIZES.get(job.scale, (1,)))
     if not pictures:
         raise GraphError(
             "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."

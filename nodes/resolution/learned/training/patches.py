@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from safelight.nodes.resolution.learned.training.degrade import film
-from safelight.nodes.resolution.learned.training.pictures import LEAST, LINEAR, Picture, Plane, colours, lumas, pair
+from safelight.nodes.resolution.learned.training.pictures import (
+    LEAST,
+    LINEAR,
+    Picture,
+    Plane,
+    colours,
+    lumas,
+    pair,
+    smaller,
+)
 
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
 VARIANTS = 4
 REPAIRED = 2
 """How many times pictures were reduced that a net of scale 1 learns to repair at the size that they have."""
+SIZES: Mapping[int, tuple[float, ...]] = {4: (1, 2 / 3)}
+"""Sizes that each display-referred picture is learned from at: for 4 times little is left of it once it is reduced, and
+what was a soft edge is a sharp one at a smaller size."""
 LINEAR_SHARE = 0.1
 """Patches from scene-linear pictures, where there are both kinds: they bring values over white."""
 
@@ -36,11 +48,13 @@ def pairs(
     planes: int = 1,
     seed: int = 0,
     variants: int = VARIANTS,
+    sizes: Sequence[float] = (1,),
 ) -> list[tuple[bool, Picture]]:
     """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out.
 
     Of film, each display-referred picture comes `variants` times, differently worn; scene-linear ones are worn in
-    colour alone. For scale 1 what is to be found is the plain reduction of what was worn.
+    colour alone. Reduced only, display-referred ones come at all the `sizes`. For scale 1 what is to be found is the
+    plain reduction of what was worn.
     """
     out = []
     reduction = scale if scale > 1 else REPAIRED
@@ -50,7 +64,8 @@ def pairs(
             if min(coded.shape[-2:]) < LEAST * reduction:
                 continue
             if degradation == "bicubic" or (linear and planes == 1):
-                made = [pair(name, coded, reduction, codes=not linear)]
+                shown = [coded] if linear else [smaller(coded, size) if size < 1 else coded for size in sizes]
+                made = [pair(name, one, reduction, codes=not linear) for one in shown]
             else:
                 seeds = [at] if linear else range(variants)
                 made = [film(name, coded, reduction, seed + VARIANTS * number + k, light=linear) for k in seeds]

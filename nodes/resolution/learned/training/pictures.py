@@ -106,6 +106,17 @@ def pair(name: str, coded: Plane, scale: int, *, codes: bool = True) -> Picture:
     return Picture(name, full, np.asarray(low, np.float32))
 
 
+def smaller(coded: Plane, share: float) -> Plane:
+    """Return coded planes reduced to a share of their size by an antialiased bicubic kernel."""
+    from PIL import Image
+
+    size = (max(1, round(coded.shape[-1] * share)), max(1, round(coded.shape[-2] * share)))
+    planes = coded.reshape(-1, *coded.shape[-2:])
+    made = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)) for plane in planes]
+    stacked = np.clip(np.stack(made), 0, 1).reshape(*coded.shape[:-2], *made[0].shape)
+    return np.asarray(stacked, np.float32)
+
+
 def whole(coded: Plane, scale: int) -> Plane:
     """Return the planes with sides that are multiples of the scale."""
     height, width = (size // scale * scale for size in coded.shape[-2:])

@@ -17,9 +17,9 @@ STAGES: Mapping[str, tuple[int, int, int]] = {"clean": (47, 6, 3), "enlarge": (4
 """What `restore` does in one, in two nets that have as many weights together: see `sequence`."""
 STEPS: Mapping[tuple[str, int], int] = {
     ("fast", 2): 4000,
-    ("fast", 4): 2500,
+    ("fast", 4): 12000,
     ("main", 2): 3000,
-    ("main", 4): 2500,
+    ("main", 4): 16000,
     ("restore", 2): 3000,
     ("clean", 1): 3000,
     ("enlarge", 2): 3000,
@@ -38,7 +38,7 @@ WORN: Mapping[str, str] = {"restore": "film", "clean": "film"}
 GROWN: Mapping[tuple[str, int], tuple[str, int]] = {
     ("fast", 4): ("fast", 2),
     ("main", 2): ("fast", 2),
-    ("main", 4): ("fast", 4),
+    ("main", 4): ("main", 2),
 }
 """The net that each begins as."""
 
@@ -52,7 +52,7 @@ def recipe(net: str, scale: int, *, steps: int | None = None, seed: int = 0) -> 
         Shape(channels, layers, scale, planes),
         steps or STEPS[net, scale],
         rate=RATES[net, scale],
-        side=44 if scale == 4 else 64,
+        batch=5 if scale == 4 else 8,
         seed=seed,
     )
 
