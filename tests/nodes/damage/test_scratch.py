@@ -161,6 +161,23 @@ def scanned(frames: Sequence[np.ndarray], weave: Sequence[float]) -> list[np.nda
     return [(one * np.exp2(rng.normal(0, 0.05, one.shape))).astype(np.float32) for one in moved]
 
 
+def test_what_frames_around_leave_behind_is_no_scratch() -> None:
+    track = Track(0, np.zeros(15, np.int64), np.zeros(15, np.int64), np.full(15, 3, np.float32))
+    line = Line(track, np.arange(120), np.full(120, 50, np.float32), "dark", 0, 1, np.ones(120, np.float32), 0.6, True)
+    passing = Verdict(0.1, 0.1, 0.0, 0.6, 0.0, 0.0, 0.8, 0.2, 1.0, 2.0, 0.9, 0.0, 1.0, 0.0)
+    sure, _, needs = judged(line, passing, 0.0, 0.5, 0.95)
+    assert sure == 1 and track.score > needs
+    # The ghost of a line of the other tone beside it, and an edge that the scene uncovers.
+    for other in ({"seen": -0.5}, {"bare": 2.5}):
+        assert judged(line, replace(passing, **other), 0.0, 0.5, 0.95)[0] == 0
+        assert judged(line, replace(passing, sways=1.2, **other), 0.0, 0.5, 0.95)[0] > 0
+    assert judged(line, replace(passing, bare=2.5, stays=0.5), 0.0, 0.5, 0.95)[0] > 0
+    # A coloured scratch is on one record for the most part: else it needs more to be one.
+    on_one = replace(line, plane=1)
+    assert judged(on_one, replace(passing, alone=0.2), 0.0, 0.5, 0.95)[2] == needs
+    assert judged(on_one, passing, 0.0, 0.5, 0.95)[2] > needs
+
+
 def test_a_still_scene_that_weaves_in_the_gate_keeps_its_uprights() -> None:
     weave = (0.3, -0.5, 0.4, -0.2, 0.6)
     frames = scanned(scene(0.0, grain=0.0, poles=True), weave)

@@ -148,3 +148,13 @@ def test_bad_folders(tmp_path: Path) -> None:
     lit.write_bytes(b"none")
     with pytest.raises(GraphError, match="cannot be read"):
         list(lumas(lit))
+
+
+def test_pictures_are_learned_from_at_smaller_sizes_too(tmp_path: Path) -> None:
+    files = found(folder_of(tmp_path, 1, (480, 420)))
+    (_, whole), (_, small) = pairs(files, 4, sizes=(1, 2 / 3))
+    assert len(pairs(files, 4)) == 1
+    for side, less in zip(whole.full.shape, small.full.shape, strict=True):
+        assert 2 / 3 * side - 4 < less <= 2 / 3 * side + 1 and less % 4 == 0
+    assert small.full.mean() == pytest.approx(whole.full.mean(), abs=0.02)
+    assert small.full.min() >= 0 and small.full.max() <= 1
