@@ -186,9 +186,8 @@ class ScratchDetect(Node):
             slopes = sways.slopes(centre.planes[0], other.planes[0])
             neighbours.append(Neighbour(other.planes[:count], *where, away, slopes, sways.drift(slopes[:, ::3, ::3])))
         beside = (seeking.moved(other.planes, other.vectors, device) for other in neighbours[:2])
-        moved = [one for one in beside if one is not None]
-        lines = seeking.lines(_sought(params, centre.planes.shape[1]), centre, around, moved, device)
-        fresh = [centre.planes - one for one in moved]
+        fresh = [centre.planes - one for one in beside if one is not None]
+        lines = seeking.lines(_sought(params, centre.planes.shape[1]), centre, around, fresh, device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
         found: list[tuple[Line, float]] = []
         taken = np.zeros(centre.planes.shape[1:], bool)
@@ -227,7 +226,7 @@ class ScratchDetect(Node):
                     stretches.take(part, taken)
         # Beside a line of one tone its ghost of the other is no line: both are always sought.
         found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
-        if not moved:
+        if not fresh:
             return [(stretches.drawn(line), sure) for line, sure in found]
         lacking = np.asarray(np.mean(fresh, 0, dtype=np.float32))
         return [

@@ -28,6 +28,7 @@ class Prepared:
     """One frame: light in stops (luma, then records), what is finite, its luma's pyramid."""
 
     planes: Floats
+    """(planes, H, W), stops."""
     good: Any
     pyramid: Pyramid | None
     noise: Floats
@@ -81,49 +82,51 @@ def scene(
 
 
 def moved(planes: Floats, vectors: Floats | None, device: Device) -> Floats | None:
-    """Return another frame's planes moved to match."""
+    """Return another frame's planes, (planes, H, W), moved to match by where the scene goes, (2, blocks down, across)
+    in pixels; None where that is not known."""
     if vectors is None:
         return None
     return np.asarray(compensate(planes, np.rint(4 * vectors), device))
 
 
-def lacking(frames: Mapping[int, Prepared], own: Sequence[Floats], count: int, device: Device) -> dict[int, Floats]:
-    """Return what each frame has that the mean of the frames beside it, moved to match it, has not; (planes, H, W).
+def lacking(frames: Mapping[int, Prepared], fresh: Sequence[Floats], device: Device) -> dict[int, Floats]:
+    """Return what frames have that the mean of both frames beside them, moved to match, has not: for each that has
+    both, (planes, H, W), in stops.
 
     Parameters
     ----------
     frames:
         By how far away each is from the one in question, which is 0.
-    own:
-        The frames beside that one, moved.
-    count:
-        How many planes.
+    fresh:
+        What that one has and each of the two beside it has not, (planes, H, W), in stops.
     """
-    found = {0: np.asarray(frames[0].planes[:count] - np.mean(own, 0, dtype=np.float32))}
+    found = {0: np.asarray(np.mean(fresh, 0, dtype=np.float32))}
+    count = len(found[0])
     for away, one in frames.items():
         beside = [frames[at] for at in (away - 1, away + 1) if at in frames]
         if away == 0 or len(beside) < 2:
             continue  # what one frame alone lacks may be uncovered by something
         rough = float(np.median(one.noise[0]))
-        made = [
-            moved(other.planes[:count], scene(one.pyramid, other.pyramid, rough, 0, device)[0], device)
-            for other in beside
-        ]
-        found[away] = np.asarray(one.planes[:count] - np.mean([m for m in made if m is not None], 0, dtype=np.float32))
+        wheres = (scene(one.pyramid, other.pyramid, rough, 0, device)[0] for other in beside)
+        made = [moved(other.planes[:count], where, device) for other, where in zip(beside, wheres, strict=True)]
+        both = [planes for planes in made if planes is not None]
+        if len(both) == 2:
+            found[away] = np.asarray(one.planes[:count] - np.mean(both, 0, dtype=np.float32))
     return found
 
 
 def lines(
-    sought: Sought, centre: Prepared, around: Sequence[tuple[int, Prepared]], own: Sequence[Floats], device: Device
+    sought: Sought, centre: Prepared, around: Sequence[tuple[int, Prepared]], fresh: Sequence[Floats], device: Device
 ) -> list[Line]:
-    """Return the lines of a frame, whatever they are; of two at one place the better.
+    """Return the lines of a frame, whatever they are, the same one perhaps several times.
 
     Parameters
     ----------
     around:
         Other frames, and how far away each is.
-    own:
-        The two frames beside it, moved to match it; fewer where there are none.
+    fresh:
+        What the frame has and each of the two beside it has not, (planes, H, W), in stops; fewer where they are not
+        there: then lines are sought in the picture alone.
     """
     found: list[Line] = []
 
@@ -141,29 +144,26 @@ def lines(
                 # What stays in its place gathers more of it than noise does, and than a scene that moves.
                 strips = ridges.unit(np.sum(summed, 0, dtype=np.float32))
                 follow(strips, plane, centre.noise[index], tone, index, False)
-    if len(own) < 2:
+    if len(fresh) < 2:
         return found
-    fresh = lacking({0: centre, **dict(around)}, own, len(centre.planes), device)
-    noise = {away: np.stack([ridges.noise(one) for one in planes]) for away, planes in fresh.items()}
-    either = [centre.planes - one for one in own]
-    rough = [np.stack([ridges.noise(one) for one in planes]) for planes in either]
-    for index in range(len(centre.planes)):
-        evidence = {
-            away: ridges.evidence(planes[index : index + 1], noise[away][index : index + 1], sought.widths, device)[0]
-            for away, planes in fresh.items()
-        }
-        both = [
-            ridges.evidence(planes[index : index + 1], spread[index : index + 1], sought.widths, device)[0]
-            for planes, spread in zip(either, rough, strict=True)
-        ]
+    alone = lacking({0: centre, **dict(around)}, fresh, device)
+    own, noise = alone[0], np.stack([ridges.noise(one) for one in alone[0]])
+    # Plane by plane: evidence takes twice the room of what it is of.
+    for index in range(len(own)):
+        evidence = {away: _evidence(sought, planes[index], device) for away, planes in alone.items()}
+        either = [_evidence(sought, planes[index], device) for planes in fresh]
         for which, tone in enumerate(TONES):
             # What either frame beside lacks may be a scratch of the other one.
-            strips = sought.strips(np.minimum(both[0][which], both[1][which]), centre.good)
-            follow(strips, fresh[0][index], noise[0][index], tone, index, True)
-            each = {away: one[which] for away, one in evidence.items()}
-            # A scratch that stays is at the same place in what every frame has by itself.
-            total = np.asarray(np.sum(list(each.values()), 0, dtype=np.float32))
-            follow(sought.strips(total, centre.good), fresh[0][index], noise[0][index], tone, index, True)
-            strips = sought.strips(each[0], centre.good)
-            follow(strips, fresh[0][index], noise[0][index], tone, index, True)
+            seen = [np.minimum(either[0][which], either[1][which])]
+            if len(evidence) > 1:
+                # A scratch that stays is at the same place in what every frame has by itself.
+                seen.append(np.asarray(np.sum([one[which] for one in evidence.values()], 0, dtype=np.float32)))
+            seen.append(evidence[0][which])
+            for one in seen:
+                follow(sought.strips(one, centre.good), own[index], noise[index], tone, index, True)
     return found
+
+
+def _evidence(sought: Sought, plane: Floats, device: Device) -> Floats:
+    """Return how much each pixel of one plane looks like a line, (tones, H, W), in sigmas of its own noise."""
+    return np.asarray(ridges.evidence(plane[None], ridges.noise(plane)[None], sought.widths, device)[0])

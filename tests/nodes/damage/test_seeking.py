@@ -24,16 +24,17 @@ def prepared(frames: Frames) -> dict[int, Prepared]:
     return {at - 2: one for at, one in enumerate(made)}
 
 
-def beside(frames: dict[int, Prepared]) -> list[np.ndarray]:
-    """Return the two frames beside the middle one, moved to match it."""
+def fresh(frames: dict[int, Prepared]) -> list[np.ndarray]:
+    """Return what the middle frame has and each of the two beside it, moved to match, has not."""
     rough = float(np.median(frames[0].noise[0]))
     vectors = [seeking.scene(frames[0].pyramid, frames[at].pyramid, rough, 0, DEVICE)[0] for at in (-1, 1)]
-    return [seeking.moved(frames[at].planes, v, DEVICE) for at, v in zip((-1, 1), vectors, strict=True)]
+    made = [seeking.moved(frames[at].planes, v, DEVICE) for at, v in zip((-1, 1), vectors, strict=True)]
+    return [frames[0].planes - one for one in made]
 
 
 def sought(frames: Frames) -> list[Line]:
     held = prepared(frames)
-    return seeking.lines(SOUGHT, held[0], [(at, one) for at, one in held.items() if at], beside(held), DEVICE)
+    return seeking.lines(SOUGHT, held[0], [(at, one) for at, one in held.items() if at], fresh(held), DEVICE)
 
 
 def lined(frames: Frames, x: int, stops: float, only: int | None = None) -> list[np.ndarray]:
@@ -47,7 +48,7 @@ def lined(frames: Frames, x: int, stops: float, only: int | None = None) -> list
 
 def test_what_every_frame_has_by_itself_is_what_it_had_drawn_on_it() -> None:
     held = prepared(lined(scene(3.0, grain=0.01), 150, -0.5))
-    found = seeking.lacking(held, beside(held), len(held[0].planes), DEVICE)
+    found = seeking.lacking(held, fresh(held), DEVICE)
     # The outermost frames have another on one side alone: what that lacks may have been uncovered.
     assert sorted(found) == [-1, 0, 1]
     for planes in found.values():
