@@ -107,7 +107,8 @@ def pair(name: str, coded: Plane, scale: int, *, codes: bool = True) -> Picture:
 
 
 def smaller(coded: Plane, share: float) -> Plane:
-    """Return coded planes reduced to a share of their size by an antialiased bicubic kernel."""
+    """Return coded planes, (H, W) or (3, H, W), 0 to 1, reduced to a share (under 1) of their size by an antialiased
+    bicubic kernel (Keys, a = -1/2)."""
     from PIL import Image
 
     size = (max(1, round(coded.shape[-1] * share)), max(1, round(coded.shape[-2] * share)))

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from safelight.nodes.resolution.diffusion import memory
-from tests.nodes.resolution.generating import (
-    Folders,
-)
+from tests.nodes.resolution.generating import Folders
 
 # stabilityai/stable-diffusion-x4-upscaler, unet/config.json and vae/config.json as published, and their parameters.
 UNET: dict[str, Any] = {
