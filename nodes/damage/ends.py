@@ -14,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from safelight.nodes.damage import stretches
+from safelight.nodes.damage import contrast, presence, stretches
+from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import FLANK, GAP, STRIP, Floats
 from safelight.nodes.damage.uprights import Line, placed, profile
 
 Rows = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-BESIDE = range(9, 18)
-"""Pixels to both sides where the spread of contrast is measured."""
-AROUND = 33
-"""Rows that it is measured over."""
 AWAY = 60
 """Pixels to both sides that a line may be followed to."""
 STEEPEST = 3
@@ -41,7 +38,6 @@ NEED = 5.0
 HALF, SURE, CAP = 0.5, 0.7, 0.7
 """The same for rows of a path that is known, and the most that one of them may say."""
 CLIP = 2.5
-FLOOR = 1e-6
 PIECE = 64
 """Rows that are compared with the line as a whole."""
 FRESH, STILL, DEEPER, DEEPEST = 0.25, 0.25, 1.6, 3.0
@@ -52,31 +48,6 @@ ASIDE, SHIFT, ASTRAY = 3, 5.0, 0.2
 lies a pixel off."""
 LEAST = 16
 """Rows of a line that is followed."""
-
-
-def _sums(values: Floats) -> Rows:
-    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, 1, dtype=np.float64)], 1)
-
-
-def _contrast(sums: Rows, at: npt.NDArray[np.int64], line: Line) -> Rows:
-    """Return how much more of its tone columns from `at` on have than both sides, in stops."""
-
-    def mean(first: npt.NDArray[np.int64], wide: int) -> Rows:
-        return np.asarray((sums[:, first + wide] - sums[:, first]) / wide)
-
-    sides = 0.5 * (mean(at - GAP - FLANK, FLANK) + mean(at + line.width + GAP, FLANK))
-    return np.asarray((mean(at, line.width) - sides) * (1 if line.tone == "bright" else -1))
-
-
-def rows(line: Line, plane: Floats) -> tuple[Rows, Rows]:
-    """Return row by row a line's contrast in a plane, and the spread of what is beside it, in stops."""
-    reach = BESIDE[-1] + line.width // 2 + 1 + GAP + FLANK + 1
-    sums = _sums(np.nan_to_num(profile(plane, line.y, line.x, reach)))
-    left = reach - line.width // 2
-    own = _contrast(sums, np.array([left]), line)[:, 0]
-    off = np.array([*(-i for i in BESIDE), *BESIDE])
-    beside = ndimage.uniform_filter1d(_contrast(sums, left + off, line) ** 2, AROUND, axis=0, mode="nearest")
-    return own, np.sqrt(1.3 * np.median(beside, 1) + FLOOR)
 
 
 def depths(measured: Sequence[tuple[Rows, Rows]], there: Flags) -> list[float]:
@@ -99,7 +70,7 @@ def gains(measured: Sequence[tuple[Rows, Rows]], deep: Sequence[float]) -> Float
 
 def shown(line: Line, planes: Sequence[Floats]) -> tuple[Flags, list[float]]:
     """Tell which rows of a line show it, by its own depth in planes, and that depth."""
-    measured = [rows(line, plane) for plane in planes]
+    measured = [contrast.rows(line, plane) for plane in planes]
     there = stretches.present(line.strength, stretches.SHOWN)
     if not there.any():
         there = line.strength > 0
@@ -118,8 +89,8 @@ def traced(line: Line, planes: Sequence[Floats], deep: Sequence[float]) -> Line:
     count = -(-len(line.y) // stretches.GROUP)
     gain: Rows = np.zeros((count * stretches.GROUP, len(offsets)))
     for plane, depth in zip(planes, deep, strict=True):
-        _, spread = rows(line, plane)
-        own = _contrast(_sums(np.nan_to_num(profile(plane, line.y, line.x, reach))), left + offsets, line)
+        _, spread = contrast.rows(line, plane)
+        own = contrast.of(contrast.summed(np.nan_to_num(profile(plane, line.y, line.x, reach))), left + offsets, line)
         want = (depth / spread)[:, None]
         gain[: len(line.y)] += SURE * want * np.clip(own / spread[:, None], -CLIP, CLIP + want)
     score = gain.reshape(count, stretches.GROUP, -1).sum(1) - ASTRAY * np.abs(offsets)
@@ -140,22 +111,20 @@ def traced(line: Line, planes: Sequence[Floats], deep: Sequence[float]) -> Line:
     return replace(line, x=np.clip(line.x + moved, 0, planes[0].shape[1] - 1e-3).astype(np.float32))
 
 
-def whole(line: Line, planes: Sequence[Floats], sigma: Floats) -> list[Line]:
+def whole(line: Line, seen: Seen, sigma: Floats) -> list[Line]:
     """Return a scratch where it is there: its own rows, and what it runs on to above and below.
 
-    Parameters
-    ----------
-    planes:
-        (H, W) each, stops: the picture, and what it has that frames around, moved to match it, have not.
-    sigma:
-        (H, W): local noise of the picture.
+    `sigma`: (H, W): local noise of the picture.
     """
+    planes = seen.planes
     there, deep = shown(line, planes)
     if there.any():
         line = traced(line, planes, deep)
         there, deep = shown(line, planes)
     known = _part(line, there)
-    found = [known]
+    if len(line.y) < LEAST:
+        return [known]
+    found = [_part(line, presence.told(line, there, deep, seen))]
     if len(known.y) < LEAST:
         return found
     for up in (True, False):
@@ -163,11 +132,22 @@ def whole(line: Line, planes: Sequence[Floats], sigma: Floats) -> list[Line]:
         if path is None:
             continue
         y, x = path
-        on = traced(replace(line, y=y, x=placed(line, y, x, planes[0], sigma)), planes, deep)
-        measured = [rows(on, plane) for plane in planes]
-        there = stretches.likeliest(gains(measured, deep))
-        found.append(_part(replace(on, strength=np.zeros(len(y), np.float32)), there & _alike(measured, deep, there)))
+        on = replace(line, y=y, x=placed(line, y, x, planes[0], sigma), strength=np.zeros(len(y), np.float32))
+        on = traced(on, planes, deep)
+        there = _beyond(known, on, deep, seen, up)
+        measured = [contrast.rows(on, plane) for plane in planes]
+        found.append(_part(on, there & _alike(measured, deep, there)))
     return found
+
+
+def _beyond(known: Line, on: Line, deep: Sequence[float], seen: Seen, up: bool) -> Flags:
+    """Tell which rows of a path that runs on from a line show it, by them and the line together."""
+    first, second = (on, known) if up else (known, on)
+    y, x = np.concatenate([first.y, second.y]), np.concatenate([first.x, second.x])
+    both = replace(known, y=y, x=x, strength=np.zeros(len(y), np.float32))
+    certain = np.repeat([not up, up], [len(first.y), len(second.y)])
+    there = presence.told(both, certain, deep, seen)
+    return there[: len(on.y)] if up else there[len(known.y) :]
 
 
 def _part(line: Line, there: Flags) -> Line:
@@ -196,9 +176,9 @@ def _likelihoods(
     taken = np.clip(np.arange(columns[0] - margin, columns[-1] + 2 * margin + 2), 0, wide - 1)
     total: Rows = np.zeros((bottom - top, len(columns)))
     for plane, depth in zip(planes, deep, strict=True):
-        own = _contrast(_sums(plane[top:bottom][:, taken]), GAP + FLANK + np.arange(len(columns)), line)
-        spread = ndimage.uniform_filter1d(own**2, AROUND, axis=0, mode="nearest")
-        spread = np.sqrt(1.3 * ndimage.median_filter(spread, (1, 21), mode="nearest") + FLOOR)
+        own = contrast.of(contrast.summed(plane[top:bottom][:, taken]), GAP + FLANK + np.arange(len(columns)), line)
+        spread = ndimage.uniform_filter1d(own**2, contrast.AROUND, axis=0, mode="nearest")
+        spread = np.sqrt(1.3 * ndimage.median_filter(spread, (1, 21), mode="nearest") + contrast.FLOOR)
         want = depth / spread
         total += want * (np.clip(own / spread, -CLIP, CLIP + want) - DOUBT * want)
     total *= TEMPER

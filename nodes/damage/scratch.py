@@ -17,6 +17,7 @@ from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.damage import ends, ridges, seeking, stretches, sways, uprights
 from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import STRIP, Floats
 from safelight.nodes.damage.scratched import ALONE, LEAST, judged
 from safelight.nodes.damage.seeking import GREY, SEARCH_SCALE, STEPS, Prepared, Sought
@@ -76,8 +77,9 @@ class ScratchDetect(Node):
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
     the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, sways by a part of
     a pixel otherwise than the scene, comes and goes along its length from frame to frame, or lies on one record alone,
-    with less confidence. What is a scratch is followed on beyond its ends, over gaps, by its own depth; pieces that
-    frames around have too, or that are much deeper, are not taken. Frames beyond a cut are never looked at. Pixels that
+    with less confidence. What is a scratch is followed on beyond its ends, over gaps, by its own depth; which rows of the
+    path show it a small net tells (`presence`). Pieces that frames around have too, or that are much deeper, are not
+    taken. Frames beyond a cut are never looked at. Pixels that
     are not finite are never in the matte.
 
     References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
@@ -85,7 +87,7 @@ class ScratchDetect(Node):
     """
 
     id = "ScratchDetect"
-    version = 5
+    version = 6
     inputs = (Port("input", "The plate."),)
     outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
     Params = ScratchDetectParams
@@ -228,11 +230,14 @@ class ScratchDetect(Node):
         found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
         if not fresh:
             return [(stretches.drawn(line), sure) for line, sure in found]
-        lacking = np.asarray(np.mean(fresh, 0, dtype=np.float32))
+        alone = np.asarray(np.mean(fresh, 0, dtype=np.float32))
+        adjacent = [one.planes for one in neighbours if abs(one.away) == 1]
+        views = [
+            Seen(own, lacking, [one[index] for one in fresh], [one[index] for one in adjacent])
+            for index, (own, lacking) in enumerate(zip(centre.planes, alone, strict=True))
+        ]
         return [
-            (part, sure)
-            for line, sure in found
-            for part in ends.whole(line, (centre.planes[line.plane], lacking[line.plane]), sigmas[line.plane])
+            (part, sure) for line, sure in found for part in ends.whole(line, views[line.plane], sigmas[line.plane])
         ]
 
 

@@ -37,15 +37,18 @@ def present(strength: Floats, level: float) -> npt.NDArray[np.bool_]:
     return likeliest(mean * (strength - level * mean))
 
 
-def likeliest(gains: Floats) -> npt.NDArray[np.bool_]:
-    """Tell which rows show a line, by the likeliest runs of being there, from each row's log likelihood."""
+def likeliest(gains: Floats, change: float = CHANGE) -> npt.NDArray[np.bool_]:
+    """Tell which rows show a line, by the likeliest runs of being there, from each row's log likelihood.
+
+    `change`: the price of a beginning or an end.
+    """
     count = -(-len(gains) // GROUP)
     gain = np.append(gains, np.zeros(count * GROUP - len(gains), np.float32)).reshape(count, GROUP).sum(1).tolist()
     there, gone = gain[0], 0.0
     came, went = [False] * count, [False] * count
     for i in range(1, count):
-        came[i], went[i] = gone - CHANGE > there, there - CHANGE > gone
-        there, gone = gain[i] + (gone - CHANGE if came[i] else there), (there - CHANGE if went[i] else gone)
+        came[i], went[i] = gone - change > there, there - change > gone
+        there, gone = gain[i] + (gone - change if came[i] else there), (there - change if went[i] else gone)
     states = np.empty(count, bool)
     state = there > gone
     for i in range(count - 1, -1, -1):

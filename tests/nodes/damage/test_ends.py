@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from safelight.nodes.damage import ends
+from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.tracks import Track
 from safelight.nodes.damage.uprights import Line
 
@@ -36,7 +37,7 @@ def rows_of(parts: list[Line]) -> np.ndarray:
     out = np.zeros(HIGH, bool)
     for part in parts:
         out[part.y] = True
-        assert np.abs(part.x - sway(part.y)).max(initial=0) <= 2
+        assert np.abs(part.x - sway(part.y)).max(initial=0) <= ends.ASIDE
     return out
 
 
@@ -51,7 +52,7 @@ def test_a_line_is_followed_over_gaps_to_where_it_ends(turned: bool) -> None:
     if turned:
         plane = np.ascontiguousarray(plane[::-1])
         line = replace(line, y=HIGH - 1 - line.y[::-1], x=line.x[::-1])
-    parts = ends.whole(line, (plane, plane), SIGMA)
+    parts = ends.whole(line, Seen(plane, plane), SIGMA)
     if turned:
         parts = [replace(part, y=HIGH - 1 - part.y) for part in parts]
     found = rows_of(parts)
@@ -63,7 +64,7 @@ def test_nothing_is_added_where_the_line_ends() -> None:
     present = np.zeros(HIGH, bool)
     present[160:280] = True
     for seed in range(5):
-        found = rows_of(ends.whole(line_of(168, 272), (picture(present, seed=seed),) * 2, SIGMA))
+        found = rows_of(ends.whole(line_of(168, 272), Seen(*(picture(present, seed=seed),) * 2), SIGMA))
         assert (found & ~present).sum() <= 16 and (found & present).sum() > 100
 
 
@@ -75,7 +76,7 @@ def test_what_runs_on_as_another_line_is_left() -> None:
     plane[y[other], np.floor(sway(y[other])).astype(int)] -= np.float32(0.6)
     # Frames around have it too: of what they lack it is no part.
     lacking = picture(scratch, seed=3)
-    found = rows_of(ends.whole(line_of(160, 280), (plane, lacking), SIGMA))
+    found = rows_of(ends.whole(line_of(160, 280), Seen(plane, lacking), SIGMA))
     assert (found & other).sum() == 0 and (found & scratch).sum() > 100
 
 
@@ -116,5 +117,5 @@ def test_small_and_narrow_pictures(size: tuple[int, int]) -> None:
     line = replace(
         line_of(0, 1), y=y, x=np.full(len(y), size[1] / 2, np.float32), strength=np.full(len(y), 1.0, np.float32)
     )
-    for part in ends.whole(line, (plane, plane), np.full(size, 0.1, np.float32)):
+    for part in ends.whole(line, Seen(plane, plane), np.full(size, 0.1, np.float32)):
         assert ((part.y >= 0) & (part.y < size[0])).all() and np.isfinite(part.x).all()
