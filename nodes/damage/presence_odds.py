@@ -4,8 +4,8 @@ Recipe. The node Damage laid two to eight scratches (static and wandering, 1 to 
 opacity 0.12 to 0.5; seeds 2000 to 2380) over 28 photographs moved behind parts of themselves that move otherwise, sharp
 and soft, with and without grain, a drawn film, a heavily compressed clip and Plate; ScratchDetect told which lines are
 scratches, in frames in the middle of a shot and at its ends. A group is right if damage is visible within a pixel of
-the path; groups that damage changes below visibility were left out. Logistic loss, AdamW, 250 passes over 290,000 groups
-of 7,700 paths. Measurements and weights are rounded to two decimals.
+the path; groups that damage changes below visibility were left out. Logistic loss, AdamW, 250 passes over 290,000
+groups of 7,700 paths. Measurements and weights are rounded to two decimals.
 """
 
 from safelight.nodes.damage.odds import Odds

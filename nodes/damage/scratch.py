@@ -77,10 +77,9 @@ class ScratchDetect(Node):
     scene moves behind it while it stays, or where it is in no other frame at all; it is the scene's where it goes with
     the scene. Where nothing moves a line that stays counts only if it spans nearly the whole height, sways by a part of
     a pixel otherwise than the scene, comes and goes along its length from frame to frame, or lies on one record alone,
-    with less confidence. What is a scratch is followed on beyond its ends, over gaps, by its own depth; which rows of the
-    path show it a small net tells (`presence`). Pieces that frames around have too, or that are much deeper, are not
-    taken. Frames beyond a cut are never looked at. Pixels that
-    are not finite are never in the matte.
+    with less confidence. What is a scratch is followed on beyond its ends, over gaps, by its own depth; which rows
+    of the path show it a small net tells (`presence`). Pieces that frames around have too, or that are much deeper, are
+    not taken. Frames beyond a cut are never looked at. Pixels that are not finite are never in the matte.
 
     References: Newson et al. 2013 (robust detection of line scratches: a contrario grouping, rejection by motion),
     Kokaram 1996 (scratches as ridges across a row), Sakoe and Chiba 1978 (dynamic programming along a path).
