@@ -53,14 +53,14 @@ class Seen:
 
 
 def told(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> Flags:
-    """Tell which rows of a path show its scratch.
+    """Tell which rows of a path, which has some, show its scratch; (rows,).
 
     Parameters
     ----------
     there:
-        Rows that show it for certain.
+        (rows,): those that show it for certain.
     deep:
-        How deep it is in `seen.planes`, in stops.
+        How deep it is in each of `seen.planes`, in stops; 0 where that is not known.
     """
     gain = log_odds(PRESENT, measurements(line, there, deep, seen)) + BIAS
     rows = np.repeat(gain / stretches.GROUP, stretches.GROUP)[: len(line.y)]
@@ -68,7 +68,11 @@ def told(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> Flags:
 
 
 def measurements(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> dict[str, Rows]:
-    """Return what the net reads of each group of rows, (groups,) each; not empty lines."""
+    """Return what the net reads of each group of rows, (groups,) each, of a path that has some.
+
+    Contrasts are in sigmas of what is beside the path, from -4 to 4; shares in the scratch's depth, from -3 to 4;
+    depths are logarithms of stops, `away` of 1 plus rows, `width` is in pixels. Parameters as in `told`.
+    """
     found: dict[str, Rows] = {}
     deep = [max(depth, SHALLOW) for depth in deep]
     for name, plane, depth in zip(("picture", "lacking"), seen.planes, deep, strict=True):

@@ -79,13 +79,28 @@ def test_measurements_are_as_defined(count: int) -> None:
             f"{name} share wide": averaged(share, 16),
         }.items():
             np.testing.assert_allclose(found[key], want, atol=1e-9)
-    each = [averaged(grouped(np.clip(contrast.rows(line, one)[0] / 0.3, -3, 4)), 4) for one in seen.each]
-    np.testing.assert_allclose(found["least near"], np.minimum(*each), atol=1e-9)
-    np.testing.assert_allclose(found["most near"], np.maximum(*each), atol=1e-9)
+    for wide, name in ((4, "near"), (16, "wide")):
+        each = [averaged(grouped(np.clip(contrast.rows(line, one)[0] / 0.3, -3, 4)), wide) for one in seen.each]
+        np.testing.assert_allclose(found[f"least {name}"], np.minimum(*each), atol=1e-9)
+        if name == "near":
+            np.testing.assert_allclose(found["most near"], np.maximum(*each), atol=1e-9)
+        beside = [averaged(grouped(np.clip(contrast.rows(line, one)[0] / 0.2, -3, 4)), wide) for one in seen.beside]
+        np.testing.assert_allclose(found[f"beside {name}"], np.mean(beside, 0), atol=1e-9)
     known = np.flatnonzero(there)
     away = [min(abs(known - row)) if len(known) else 999.0 for row in range(count)]
     np.testing.assert_allclose(found["away"], np.log1p(grouped(np.array(away))), atol=1e-9)
-    assert found["known"] == pytest.approx(np.full(groups, there.mean()))
+    of_all = {
+        "known": there.mean(),
+        "depth": np.log(0.2),
+        "depth lacking": np.log(0.3),
+        "width": 1,
+        "record": 0,
+        "fleeting": 1,
+        "bright": 0,
+        "score": np.log(line.track.score),
+    }
+    for key, value in of_all.items():
+        assert found[key] == pytest.approx(np.full(groups, value))
 
 
 @pytest.mark.parametrize("value", [0.0, 1e30, -1e30])
