@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 def blended(source: Image, here: Frame, holes: Holes, made: Made, device: Device) -> Floats:
     """Return the source with the repair laid in: its low part fades over the band, its grain changes hands midway."""
     y, x = holes.y, holes.x
-    use = (made.code != 0) & (holes.inside | here.good[y, x])
+    use = (made.code != 0) & (holes.weight > 0) & (holes.inside | here.good[y, x])
     made.code[~use] = 0
     value = made.value.copy()
     band = np.nonzero(use & ~holes.inside)[0]

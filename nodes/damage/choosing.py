@@ -43,6 +43,9 @@ class Around:
 
     offset: int
     frame: Frame
+    """What it is compared by."""
+    giving: Frame
+    """What it gives."""
     field: npt.NDArray[np.float64]
 
 
@@ -75,7 +78,7 @@ def asked(
     if force:
         offer, fits = _forced(offer, holes), np.ones(len(fits), bool)
     vector = offer.vectors[holes.piece]
-    value, low, good = donors.sampled(around.frame, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
+    value, low, good = donors.sampled(around.giving, holes.y + vector[:, 0], holes.x + vector[:, 1], device)
     lift = offer.shift[holes.piece].T.astype(np.float32)
     return Given(around.offset, offer, value + lift, low + lift, good & fits[holes.piece])
 

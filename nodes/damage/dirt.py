@@ -15,7 +15,7 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import judge, still
-from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
 from safelight.nodes.damage.departure import Departure, Frame, chosen, measure, prepare
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
@@ -103,7 +103,11 @@ class DirtDetect(Node):
         Port("input", "The plate, scene-linear."),
         Port("infrared", "Infrared scan of the same frames, first channel.", optional=True),
     )
-    outputs = (Port("matte", "Channel A: confidence that a pixel is damaged."),)
+    outputs = (
+        Port(
+            "matte", "Channel A: confidence that a pixel is damaged. With a list of defects, found: the same before it."
+        ),
+    )
     Params = DirtDetectParams
     window = 2
     tileable = False
@@ -111,7 +115,7 @@ class DirtDetect(Node):
 
     def extent(self, params: DirtDetectParams, inputs: Mapping[str, Clip]) -> Clip:
         """The input's windows and frames, one channel."""
-        return replace(inputs["input"], channels=("A",))
+        return replace(inputs["input"], channels=matte_channels(params.defects))
 
     def check(self, params: DirtDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, an infrared scan of another size, a broken list of defects."""
@@ -164,9 +168,7 @@ class DirtDetect(Node):
             host = device.download(plate)
             found[~np.isfinite(host.data[list(colour_planes(plate.channels))]).all(0)] = 0
         matte = Image(found[None], region, ("A",), metadata)
-        if params.defects is not None:
-            matte = Defects.load(params.defects).apply(matte, request.frame)
-        return device.upload(matte)
+        return device.upload(obeyed(params.defects, matte, request.frame))
 
     def _in_time(self, params: DirtDetectParams, request: Request, inputs: Inputs, device: Device, found: Any) -> str:
         """Lay what the frames around show into `found`; return why not, if so."""

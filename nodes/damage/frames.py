@@ -13,7 +13,7 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage.areas import KINDS, Found, Rules, judge
-from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
 from safelight.nodes.damage.unmatched import Small, small
 from safelight.nodes.grain.picture import require_picture
 
@@ -78,7 +78,12 @@ class FrameDetect(Node):
 
     id = "FrameDetect"
     inputs = (Port("input", "The plate, scene-linear."),)
-    outputs = (Port("matte", "Channel A: confidence that an area is damaged, 0 where it is not."),)
+    outputs = (
+        Port(
+            "matte",
+            "Channel A: confidence that an area is damaged, 0 where it is not. With a list of defects, found: the same before it.",
+        ),
+    )
     Params = FrameDetectParams
     window = 2
     tileable = False
@@ -87,7 +92,7 @@ class FrameDetect(Node):
 
     def extent(self, params: FrameDetectParams, inputs: Mapping[str, Clip]) -> Clip:
         """A matte of the input's windows."""
-        return replace(inputs["input"], channels=("A",))
+        return replace(inputs["input"], channels=matte_channels(params.defects))
 
     def check(self, params: FrameDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, and a broken list of defects."""
@@ -135,9 +140,7 @@ class FrameDetect(Node):
             data[0] = np.repeat(np.repeat(found.matte, step, 0), step, 1)[: region.height, : region.width]
             data[0][~np.isfinite(plate.data[list(colour_planes(plate.channels))]).all(0)] = 0
         matte = Image(data, region, ("A",), metadata)
-        if params.defects is not None:
-            matte = Defects.load(params.defects).apply(matte, request.frame)
-        return matte
+        return obeyed(params.defects, matte, request.frame)
 
 
 __all__ = ["KIND", "KINDS", "FrameDetect", "FrameDetectParams"]

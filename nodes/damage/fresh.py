@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
@@ -15,6 +17,16 @@ from safelight.nodes.grain.noise import Noise
 Floats = npt.NDArray[np.float32]
 PERIOD = 256
 """Pixels after which one frame's fresh grain repeats: far more than a hole has across."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """The grain that is laid into a frame: the shot's, its field by frame and seed, how strong."""
+
+    noise: Noise
+    frame: int
+    seed: int
+    strength: float
 
 
 def field(noise: Noise, frame: int, seed: int) -> Floats:

@@ -17,7 +17,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import ridges, uprights
 from safelight.nodes.damage.blobs import EIGHT
-from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
 from safelight.nodes.damage.ridges import Floats
 from safelight.nodes.damage.standing import SEARCH_SCALE, Standing, high_pass, standing, vectors
 from safelight.nodes.grain.picture import require_picture
@@ -102,7 +102,12 @@ class HairDetect(Node):
 
     id = "HairDetect"
     inputs = (Port("input", "The plate."),)
-    outputs = (Port("matte", "Channel A: confidence that something in the gate covers a pixel, 0 where nothing does."),)
+    outputs = (
+        Port(
+            "matte",
+            "Channel A: confidence that something in the gate covers a pixel, 0 where nothing does. With a list of defects, found: the same before it.",
+        ),
+    )
     Params = HairDetectParams
     tileable = False
     devices = ("cpu",)
@@ -110,7 +115,7 @@ class HairDetect(Node):
 
     def extent(self, params: HairDetectParams, inputs: Mapping[str, Clip]) -> Clip:
         """A matte of the input's windows."""
-        return replace(inputs["input"], channels=("A",))
+        return replace(inputs["input"], channels=matte_channels(params.defects))
 
     def check(self, params: HairDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, and a broken list of defects."""
@@ -175,9 +180,7 @@ class HairDetect(Node):
             told = f"frame {request.frame}: {untold} thin shapes at the edge left alone: the scene does not move there"
             metadata[NOTES] = (*metadata.get(NOTES, ()), told)
         out = Image(matte[None], region, ("A",), metadata)
-        if params.defects is not None:
-            out = Defects.load(params.defects).apply(out, request.frame)
-        return out.crop(request.region)
+        return obeyed(params.defects, out, request.frame).crop(request.region)
 
 
 def mark(matte: Floats, params: HairDetectParams, own: Floats, noise: float, found: Standing) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ class Holes:
     def inside(self) -> Bools:
         """Tell which listed pixels lie in the hole itself."""
         return np.asarray(self.weight == 1)
+
+    def less(self, fewer: Holes) -> Holes:
+        """Return the same list, with the weights of one of fewer holes: 0 for pixels that it does not list."""
+        weight = np.zeros(self.hole.shape, np.float32)
+        weight[fewer.y, fewer.x] = fewer.weight
+        return replace(self, weight=weight[self.y, self.x])
 
 
 def damaged(matte: Any, threshold: float, include: Any = None) -> Bools:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,23 +15,21 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import CHANNEL, FILTERED, GRAINED, codes
+from safelight.graph.provenance import CHANNEL, codes
 from safelight.graph.region import Region
-from safelight.nodes.damage import choosing, donors, fresh
+from safelight.nodes.damage import donors, fresh
 from safelight.nodes.damage.blending import blended, unfilled
-from safelight.nodes.damage.choosing import Around, Given, Made
 from safelight.nodes.damage.confirming import confirmed
 from safelight.nodes.damage.donors import Frame
-from safelight.nodes.damage.holes import Bools, Holes, damaged, holed, in_cells, listed, subset
-from safelight.nodes.damage.surroundings import Laid, from_surroundings
+from safelight.nodes.damage.fresh import Laid
+from safelight.nodes.damage.from_frames import Other, from_frames
+from safelight.nodes.damage.holes import Bools, holed, listed
+from safelight.nodes.damage.marks import HALF, Marks, plane_over
+from safelight.nodes.damage.surroundings import from_surroundings
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
-from safelight.nodes.grain.taking import coverage
 from safelight.nodes.resolution.learned import filling
 from safelight.nodes.resolution.learned.storing import digest
-
-STILL = 0.3
-"""Pixels of motion below which grain taken over would stand still."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -95,6 +92,11 @@ class Repair(Node):
     other pixel changes, nor any whose `holdout` is above 0, nor, with `verify`, what the frames around confirm as it
     is. The mattes of the frames around must be there too: they tell which of their pixels can be given.
 
+    A matte that obeys a list of defects has a channel `found`: what it was before. Frames are compared by that, so
+    that a list changes its own places alone. A rejected place keeps its bits, and every other one is repaired as it was
+    before; an added one is repaired by itself, and other frames take nothing from it. Places whose repairs touch are
+    one place.
+
     Output `provenance` holds the codes of `safelight.graph.provenance`: 0 kept, from frame t±k (with the marks graded
     where its brightness was fitted, filtered where several were averaged), filled from its surroundings, synthesised by
     a net; each with the mark for grain where that was laid in. A forensic graph lays in no grain and fills nothing from
@@ -106,7 +108,7 @@ class Repair(Node):
     """
 
     id = "Repair"
-    version = 2
+    version = 3
     inputs = (
         Port("source", "The damaged plate."),
         Port("matte", "Where it is damaged, first channel, 0 to 1; nowhere outside its data window."),
@@ -186,42 +188,46 @@ class Repair(Node):
         source = inputs["source"]
         region, frame = source.region, request.frame
         record = np.zeros((1, region.height, region.width), np.uint32)
-        marked = self._marked(params, inputs, frame, source)
+        marks = self._marks(params, inputs, frame, source)
         holdout = _plane(inputs, "holdout", frame, region)
-        hole = holed(marked, params.grow, holdout)
+        hole = holed(marks.edited, params.grow, holdout)
         # What the matte says of the frame would be lost where it is not written itself.
         matte = inputs.at("matte", frame)
-        told = () if matte is None else tuple(matte.metadata.get(NOTES, ()))
+        notes = [] if matte is None else list(matte.metadata.get(NOTES, ()))
         if not hole.any():
-            return _outputs(source, source.data, record, told)
+            return _outputs(source, source.data, record, notes)
         share = np.count_nonzero(hole) / hole.size
-        if share > 0.5 and not params.force:
-            note = f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
-            return _outputs(source, source.data, record, (*told, note))
-        holes = listed(marked, params.grow, params.feather, holdout)
-        whole = inputs.prepared("source", frame)
-        here = donors.guessed(donors.without(whole, hole))
-        noise = self._noise(inputs)
-        made = self._from_frames(params, inputs, request, source, here, holes, noise, device)
-        own, own_low, _ = donors.sampled(whole, holes.y.astype(np.float64), holes.x.astype(np.float64), device)
-        kept = np.zeros(len(holes.y), bool)
-        if params.verify:
-            certain = self._certain(inputs, frame, source)[holes.y, holes.x]
-            kept = confirmed(holes, own, own_low, made, fresh.sigma_at(noise, made.low), certain)
-            made.code[kept] = 0
-        forensic = inputs.settings.forensic
-        notes: list[str] = []
-        lost = holes.inside & (made.code == 0) & ~kept
-        if forensic and lost.any():
-            notes.append(unfilled(frame, holes, lost, source))
-        elif lost.any():
-            net = filling.find(params.weights) if params.last_resort == "net" else None
-            laid = Laid(noise, frame, params.seed, params.grain)
-            from_surroundings(here, holes, lost, made, laid, net, device)
-        data = blended(source, here, holes, made, device)
-        done = made.code != 0
-        record[0, holes.y[done], holes.x[done]] = made.code[done]
-        return _outputs(source, data, record, (*told, *notes))
+        if share > HALF and not params.force:
+            notes.append(
+                f"frame {frame}: {share:.0%} of it is damaged, so it was left as it is (force = true repairs it)"
+            )
+            return _outputs(source, source.data, record, notes)
+        others = self._others(params, inputs, request, source)
+        whole, image, forensic = inputs.prepared("source", frame), source, inputs.settings.forensic
+        laid = Laid(self._noise(inputs), frame, params.seed, params.grain)
+        for layer in marks.layers():
+            # Whatever is rejected in the end is repaired with the rest, so that the rest is as if it had not been.
+            holes = listed(layer.marked, params.grow, params.feather, holdout)
+            here = donors.guessed(donors.without(whole, holed(layer.known, params.grow, holdout)))
+            made = from_frames(here, others, holes, laid, device, force=params.force, average=not forensic)
+            kept = np.zeros(len(holes.y), bool)
+            if params.verify:
+                own, own_low, _ = donors.sampled(whole, holes.y.astype(np.float64), holes.x.astype(np.float64), device)
+                certain = self._certain(inputs, frame, source)[holes.y, holes.x]
+                kept = confirmed(holes, own, own_low, made, fresh.sigma_at(laid.noise, made.low), certain)
+                made.code[kept] = 0
+            lost = holes.inside & (made.code == 0) & ~kept
+            if lost.any() and not forensic:
+                net = filling.find(params.weights) if params.last_resort == "net" else None
+                from_surroundings(here, holes, lost, made, laid, net, device)
+            if layer.shown is not layer.marked:
+                holes = holes.less(listed(layer.shown, params.grow, params.feather, holdout))
+            if forensic and (lost & holes.inside).any():
+                notes.append(unfilled(frame, holes, lost & holes.inside, source))
+            image = image.with_data(blended(image, here, holes, made, device))
+            done = made.code != 0
+            record[0, holes.y[done], holes.x[done]] = made.code[done]
+        return _outputs(source, image.data, record, notes)
 
     def record(
         self, params: RepairParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
@@ -233,12 +239,26 @@ class Repair(Node):
 
     # --- where -----------------------------------------------------------------------------------------------------
 
-    def _marked(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Bools:
-        """Return what is marked as damaged in one frame, over its data window."""
-        matte = _plane(inputs, "matte", frame, plate.region)
-        if matte is None:
-            matte = np.zeros((plate.region.height, plate.region.width), np.float32)
-        return damaged(matte, params.threshold, _plane(inputs, "include", frame, plate.region))
+    def _marks(self, params: RepairParams, inputs: Inputs, frame: int, plate: Image) -> Marks:
+        return Marks.of(inputs.at("matte", frame), inputs.at("include", frame), plate, params.threshold)
+
+    def _others(self, params: RepairParams, inputs: Inputs, request: Request, source: Image) -> list[Other]:
+        """Return the frames around that can give anything, the nearest first."""
+        found = []
+        for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
+            plate = inputs.at("source", number)
+            if number == request.frame or plate is None or plate.region != source.region:
+                continue
+            marks = self._marks(params, inputs, number, plate)
+            holdout = _plane(inputs, "holdout", number, plate.region)
+            holes = [holed(marks.found, params.grow, holdout)]
+            if marks.edited is not marks.found:
+                holes.append(holed(marks.edited | marks.found, params.grow, holdout))
+            if np.count_nonzero(holes[-1]) <= HALF * holes[-1].size:
+                frame = inputs.prepared("source", number)
+                compared, giving = (donors.without(frame, hole) for hole in (holes[0], holes[-1]))
+                found.append(Other(number - request.frame, compared, giving))
+        return found
 
     @staticmethod
     def _certain(inputs: Inputs, frame: int, plate: Image) -> Bools:
@@ -250,106 +270,6 @@ class Repair(Node):
                 if plane is not None:
                     found |= plane >= least
         return found
-
-    # --- from the frames around ------------------------------------------------------------------------------------
-
-    def _from_frames(
-        self,
-        params: RepairParams,
-        inputs: Inputs,
-        request: Request,
-        source: Image,
-        here: Frame,
-        holes: Holes,
-        noise: Noise,
-        device: Device,
-    ) -> Made:
-        """Fill what the frames around can give."""
-        channels, count = len(here.planes), len(holes.y)
-        made = Made(
-            np.zeros((channels, count), np.float32),
-            np.zeros((channels, count), np.float32),
-            np.zeros(count, np.uint32),
-        )
-        sigma = fresh.sigma_around(noise, here, holes)
-        loudest = float(np.median(noise.sigma)) / channels**0.5
-        asked: list[tuple[int, Frame, Bools]] = []
-        for number in sorted(inputs.frames("source"), key=lambda n: (abs(n - request.frame), n)):
-            plate = inputs.at("source", number)
-            if number == request.frame or plate is None or plate.region != source.region:
-                continue
-            hole = holed(
-                self._marked(params, inputs, number, plate),
-                params.grow,
-                _plane(inputs, "holdout", number, plate.region),
-            )
-            if 2 * np.count_nonzero(hole) <= hole.size:
-                asked.append((number - request.frame, inputs.prepared("source", number), hole))
-        if not asked:
-            return made
-        mine = donors.searchable(here, device)
-        total = donors.counted(here.good)
-        windows = donors.windows(total, holes.boxes)
-
-        def look(offset: int, frame: Frame, hole: Bools) -> tuple[Around, Given]:
-            there = donors.without(frame, hole)
-            field = donors.blocks(mine, donors.searchable(there, device), here.step, loudest, device)
-            one = Around(offset, there, field)
-            return one, choosing.asked(here, one, holes, sigma, params.force, windows, device)
-
-        # Each frame answers for itself: the order of the answers is that of the questions, whoever is first.
-        with ThreadPoolExecutor(max(1, min(device.threads, len(asked)))) as pool:
-            around, given = zip(*pool.map(look, *zip(*asked, strict=True)), strict=True)
-        choosing.choose(holes, given, sigma, made)
-        torn = in_cells(holes, choosing.torn(given, sigma[holes.piece]))
-        if torn.any():
-            part = subset(holes, torn)
-            near = fresh.sigma_around(noise, here, part)
-            windows = donors.windows(total, part.boxes, donors.FINE)
-            finer = [choosing.asked(here, one, part, near, params.force, windows, device, alike=True) for one in around]
-            again = Made(made.value[:, torn], made.low[:, torn], made.code[torn])
-            choosing.choose(part, finer, near, again)
-            made.value[:, torn], made.low[:, torn], made.code[torn] = again.value, again.low, again.code
-        self._static(params, inputs, request.frame, holes, given, sigma, noise, made, ~torn)
-        return made
-
-    def _static(
-        self,
-        params: RepairParams,
-        inputs: Inputs,
-        frame: int,
-        holes: Holes,
-        given: Sequence[Given],
-        sigma: npt.NDArray[np.float64],
-        noise: Noise,
-        made: Made,
-        sure: Bools,
-    ) -> None:
-        """Where the picture stands still, average what agrees and lay in the grain that this takes away."""
-        if inputs.settings.forensic or noise.silent:
-            return
-        limit = (2 * sigma[holes.piece] + choosing.FITS_AT_ALL).astype(np.float32)
-        agree = [
-            one.good
-            & (np.abs(one.offer.vectors).max(1) < STILL)[holes.piece]
-            & (np.abs(one.low - made.low).max(0) < limit)
-            for one in given
-        ]
-        number = np.sum(agree, axis=0)
-        chosen = sure & (made.code != 0) & (number >= 2)
-        if not chosen.any():
-            return
-        n = number[chosen].astype(np.float32)
-        for mean, parts in ((made.value, [one.value for one in given]), (made.low, [one.low for one in given])):
-            total = np.zeros((len(mean), len(n)), np.float32)
-            for use, part in zip(agree, parts, strict=True):
-                total += np.where(use[chosen], part[:, chosen], np.float32(0))
-            mean[:, chosen] = total / n
-        field = fresh.field(noise, frame, params.seed)
-        values = made.low[:, chosen]
-        laid = fresh.grain(noise, field, values, holes.y[chosen], holes.x[chosen])
-        made.value[:, chosen] += np.float32(params.grain) * np.sqrt(1 - 1 / n) * laid
-        made.code[chosen] |= FILTERED | (GRAINED if params.grain > 0 else 0)
 
     # --- the shot's noise ------------------------------------------------------------------------------------------
 
@@ -390,7 +310,7 @@ class Repair(Node):
 def _plane(inputs: Inputs, port: str, frame: int, region: Region) -> Any:
     """Return a matte's first channel over a region, (H, W); None where there is no matte."""
     image = inputs.at(port, frame)
-    return None if image is None else coverage(image, region, Device("cpu", 1))[0]
+    return None if image is None else plane_over(image, region)
 
 
 def _outputs(source: Image, data: Any, record: npt.NDArray[np.uint32], notes: Sequence[str]) -> Mapping[str, Image]:

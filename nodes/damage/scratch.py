@@ -16,7 +16,7 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.damage import ends, ridges, seeking, stretches, sways, uprights
-from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
 from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import STRIP, Floats
 from safelight.nodes.damage.scratched import ALONE, LEAST, judged
@@ -88,7 +88,12 @@ class ScratchDetect(Node):
     id = "ScratchDetect"
     version = 6
     inputs = (Port("input", "The plate."),)
-    outputs = (Port("matte", "Channel A: confidence that a pixel is scratched, 0 where it is not."),)
+    outputs = (
+        Port(
+            "matte",
+            "Channel A: confidence that a pixel is scratched, 0 where it is not. With a list of defects, found: the same before it.",
+        ),
+    )
     Params = ScratchDetectParams
     tileable = False
     devices = ("cpu",)
@@ -96,7 +101,7 @@ class ScratchDetect(Node):
 
     def extent(self, params: ScratchDetectParams, inputs: Mapping[str, Clip]) -> Clip:
         """A matte of the input's windows."""
-        return replace(inputs["input"], channels=("A",))
+        return replace(inputs["input"], channels=matte_channels(params.defects))
 
     def check(self, params: ScratchDetectParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, and a broken list of defects."""
@@ -148,9 +153,7 @@ class ScratchDetect(Node):
                 stretches.draw(matte[0], line, confidence, params.grow)
             matte[0][~centre.good] = 0
         found = Image(matte, region, ("A",), plate.metadata)
-        if params.defects is not None:
-            found = Defects.load(params.defects).apply(found, request.frame)
-        return found.crop(request.region)
+        return obeyed(params.defects, found, request.frame).crop(request.region)
 
     def _others(
         self, params: ScratchDetectParams, request: Request, inputs: Inputs, region: Region

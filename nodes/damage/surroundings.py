@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,22 +10,12 @@ from safelight.graph.provenance import FILL, GRAINED, SYNTHESISED
 from safelight.nodes.damage import fresh, rays
 from safelight.nodes.damage.choosing import FITS_AT_ALL, Made
 from safelight.nodes.damage.donors import Frame, to_light, to_stops
+from safelight.nodes.damage.fresh import Laid
 from safelight.nodes.damage.holes import Bools, Holes, Ints, places
-from safelight.nodes.grain.noise import Noise
 from safelight.nodes.resolution.learned.coding import decode, encode
 from safelight.nodes.resolution.learned.filling import CELL, MARGIN, StoredFill, filled
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Laid:
-    """The grain that is laid into a frame: the shot's, its field by frame and seed, how strong."""
-
-    noise: Noise
-    frame: int
-    seed: int
-    strength: float
 
 
 def from_surroundings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,8 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.nodes.damage.defects import Defects, decided, outside
+from safelight.graph.region import Region
+from safelight.nodes.damage.defects import FOUND, as_found, decided, matte_channels, obeyed, outside
 from safelight.nodes.grain.taking import coverage
 
 PORTS = ("a", "b", "c", "d")
@@ -38,8 +39,9 @@ class MatteMerge(Node):
     """Merge mattes: union, intersect or subtract.
 
     Looks at the first channel of each, clipped to 0..1; outside its data window a matte is 0, as is what is not a
-    number. Output: one channel, A, over the display window of `a`. What the mattes say of the frame in their metadata
-    travels along, `a`'s first.
+    number. Output: one channel, A, over the display window of `a`; where a list of defects is obeyed, here or by what
+    made the mattes, a second one, found, holds what they were before. What the mattes say of the frame in their
+    metadata travels along, `a`'s first.
     """
 
     id = "MatteMerge"
@@ -56,7 +58,7 @@ class MatteMerge(Node):
     def extent(self, params: MatteMergeParams, inputs: Mapping[str, Clip]) -> Clip:
         """The frames of `a`, its display window, one channel."""
         clip = inputs["a"]
-        return replace(clip, channels=("A",), extent=clip.display, extents={})
+        return replace(clip, channels=matte_channels(params.defects, *inputs.values()), extent=clip.display, extents={})
 
     def check(self, params: MatteMergeParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse mattes of other sizes, and a broken list of defects."""
@@ -80,27 +82,35 @@ class MatteMerge(Node):
 
     def compute(self, params: MatteMergeParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Merge the region."""
-        xp = device.xp
         there = [one for port in PORTS if (one := inputs.get(port)) is not None]
-        mattes = [_clean(coverage(one, request.region, device), xp) for one in there]
-        out = mattes[0]
-        for other in mattes[1:]:
-            if params.operation == "union":
-                out = xp.maximum(out, other)
-            elif params.operation == "intersect":
-                out = xp.minimum(out, other)
-            else:
-                out = out * (1 - other)
+        out = _merged(params, there, request.region, device)
+        if any(FOUND in one.channels for one in there):
+            found = _merged(params, [as_found(one) for one in there], request.region, device)
+            out = device.xp.concatenate([out, found])
         metadata: dict[str, Any] = {}
         for one in reversed(there):
             metadata |= one.metadata
         notes = tuple(dict.fromkeys(note for one in there for note in one.metadata.get(NOTES, ())))
         if notes:
             metadata[NOTES] = notes
-        matte = Image(out, request.region, ("A",), metadata)
+        matte = Image(out, request.region, ("A", FOUND)[: len(out)], metadata)
         if params.defects is None:
             return matte
-        return device.upload(Defects.load(params.defects).apply(device.download(matte), request.frame))
+        return device.upload(obeyed(params.defects, device.download(matte), request.frame))
+
+
+def _merged(params: MatteMergeParams, mattes: Sequence[Image], region: Region, device: Device) -> Any:
+    """Return the first channels of the mattes made one, (1, H, W)."""
+    xp = device.xp
+    out, *others = (_clean(coverage(one, region, device), xp) for one in mattes)
+    for other in others:
+        if params.operation == "union":
+            out = xp.maximum(out, other)
+        elif params.operation == "intersect":
+            out = xp.minimum(out, other)
+        else:
+            out = out * (1 - other)
+    return out
 
 
 def _clean(matte: Any, xp: Any) -> Any:
