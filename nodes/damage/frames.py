@@ -81,7 +81,8 @@ class FrameDetect(Node):
     outputs = (
         Port(
             "matte",
-            "Channel A: confidence that an area is damaged, 0 where it is not. With a list of defects, found: the same before it.",
+            "Channel A: confidence that an area is damaged, 0 where it is not."
+            " With a list of defects, found: the same before it.",
         ),
     )
     Params = FrameDetectParams

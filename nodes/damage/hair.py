@@ -105,7 +105,8 @@ class HairDetect(Node):
     outputs = (
         Port(
             "matte",
-            "Channel A: confidence that something in the gate covers a pixel, 0 where nothing does. With a list of defects, found: the same before it.",
+            "Channel A: confidence that something in the gate covers a pixel, 0 where nothing does."
+            " With a list of defects, found: the same before it.",
         ),
     )
     Params = HairDetectParams

@@ -91,7 +91,8 @@ class ScratchDetect(Node):
     outputs = (
         Port(
             "matte",
-            "Channel A: confidence that a pixel is scratched, 0 where it is not. With a list of defects, found: the same before it.",
+            "Channel A: confidence that a pixel is scratched, 0 where it is not."
+            " With a list of defects, found: the same before it.",
         ),
     )
     Params = ScratchDetectParams

@@ -223,8 +223,10 @@ def test_the_list_is_obeyed(scene: np.ndarray, tmp_path: Path) -> None:
     box = (at.x0 + 60, at.y0 + 40, at.x0 + 130, at.y0 + 100)
     path = tmp_path / "list.json"
     Defects("", (Defect(1, MIDDLE, box, decision="reject"), Defect(2, 2, (10, 10, 14, 13), decision="add"))).save(path)
-    assert not detect(images, MIDDLE, defects=path).data.any()
-    assert detect(images, 2, defects=path).data.sum() == 12
+    obeyed = detect(images, MIDDLE, defects=path)
+    assert obeyed.channels == ("A", "found") and not obeyed.data[0].any()
+    np.testing.assert_array_equal(obeyed.data[1], detect(images, MIDDLE).data[0])
+    assert detect(images, 2, defects=path).data[0].sum() == 12
     node, params = FrameDetect(), FrameDetectParams(defects=path)
     assert node.fingerprint(params, 2, Settings()) and not node.fingerprint(params, 1, Settings())
     clip = Clip(0, 2, at, at)
