@@ -190,6 +190,8 @@ struct In {
     int x0, y0, w, h, planes, reserved;
 };
 
+typedef In InOwn;  // planes in coordinates of their own, such as halves: the kernel minds their borders itself
+
 struct Out {
     float* p;
     long long plane, row;

@@ -40,7 +40,7 @@ def launch(device: Device, name: str, region: Region, *, reach: int = 0, isa: st
     isa:
         Build to use on the CPU (`scalar`, `v2`, `v3`, `v4`, `neon`); default: the best this machine runs.
     **args:
-        One value for each field of the struct after `grid`: planes for In and Out, a float32 array (n,) or
+        One value for each field of the struct after `grid`: planes for In, InOwn and Out, a float32 array (n,) or
         (planes, n) with (low, high) for Table, an array of any type whose first axis counts rows for Raw, numbers for
         the rest.
 
@@ -59,7 +59,7 @@ def launch(device: Device, name: str, region: Region, *, reach: int = 0, isa: st
         if field.name not in args:
             raise TypeError(f"kernel {name} needs '{field.name}'")
         value = args.pop(field.name)
-        if field.type in ("In", "Out"):
+        if field.type in ("In", "InOwn", "Out"):
             array, covers = _planes(value, field, name)
             keep.append(array)
             _fill_planes(block[field.name], array, covers)

@@ -22,6 +22,7 @@ _RAW = np.dtype([("p", "<u8"), ("row", "<i8")], align=True)
 _TYPES = {
     "Grid": _GRID,
     "In": _PLANES,
+    "InOwn": _PLANES,
     "Out": _PLANES,
     "Table": _TABLE,
     "Raw": _RAW,
@@ -35,7 +36,7 @@ _MEMBER = re.compile(r"(?:sl::)?(\w+)\s+([^;]+);")
 
 @dataclass(frozen=True)
 class Field:
-    """One argument: its name, the C type (In, Out, Table, Raw, float, int, unsigned), its length if an array."""
+    """One argument: its name, the C type (In, InOwn, Out, Table, Raw, float, int, unsigned), its length if an array."""
 
     name: str
     type: str

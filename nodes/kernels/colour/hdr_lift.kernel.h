@@ -23,10 +23,10 @@ struct hdr_lift_args {
     float knee_signal, knee_log2;
     float ramp, bend, slope, top, v_ramp, v_top, room, span;
     float saturation;  // base-2 logarithm of the factor at the clip level
-    sl::In smooth;   // half size: codes of three channels
-    sl::In busy;     // half size: how busy they are
-    sl::In recover;  // half size: stops for all that clip at once; if led, for three channels one by one
-    sl::In base;     // half size: stops above the knee that texture lies on
+    sl::InOwn smooth;   // half size: codes of three channels
+    sl::InOwn busy;     // half size: how busy they are
+    sl::InOwn recover;  // half size: stops for all that clip at once; if led, for three channels one by one
+    sl::InOwn base;     // half size: stops above the knee that texture lies on
     sl::Table table;
     float to_source[9], from_source[9];
     float level;  // where the source's channels clip

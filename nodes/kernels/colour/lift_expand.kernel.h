@@ -6,7 +6,8 @@
 
 struct lift_expand_args {
     sl::Grid grid;
-    sl::In half, fine;
+    sl::InOwn half;
+    sl::In fine;
     sl::Out out;  // may be fine itself
     float own, up;
     int rounded, planes;
