@@ -8,6 +8,7 @@ import numpy as np
 
 from safelight.graph.device import Device
 from safelight.graph.region import Region
+from safelight.nodes.colour.code_pieces import OCTAVES, shift_of
 from safelight.nodes.colour.source import Source
 from safelight.nodes.kernels.launch import launch as launch_kernel
 
@@ -67,7 +68,7 @@ def fields(
     clip = device.empty(((5 if led else 2) if stops else 1, small.height, small.width)), small
     three, to_source = _three(planes), _matrix(source, planes)
     _launch(
-        device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, table=table(source),
+        device, "lift_reduce", small, isa=isa, image=image, codes=codes, clip=clip, **pieces(source),
         to_source=to_source, level=level, want_codes=deband, want_clip=stops > 0, led=led, plane=three,
         planes=len(planes),
     )  # fmt: skip
@@ -199,6 +200,12 @@ def _launch(device: Device, name: str, region: Region, **arguments: Any) -> None
 def table(source: Source) -> tuple[Any, tuple[float, float]]:
     """Return the table of codes as kernels take it; one that says nothing where there are no codes."""
     return (np.zeros((2, 2)) if source.table is None else source.table), (0.0, 1.0)
+
+
+def pieces(source: Source) -> dict[str, Any]:
+    """Return the pieces of the curve of codes as kernels take them."""
+    found = np.zeros((11, OCTAVES)) if source.pieces is None else source.pieces
+    return {"pieces": (found, (0.0, 1.0)), "shift": shift_of(found)}
 
 
 def _half(region: Region) -> Region:

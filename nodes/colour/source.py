@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from safelight.colour.config import ColourConfig, default_space
 from safelight.graph.device import Device
+from safelight.nodes.colour.code_pieces import pieces_of
 from safelight.nodes.io.files.header import ORIGIN
 
 Floats = npt.NDArray[np.float64]
@@ -33,11 +34,14 @@ class Source:
         Light of the highest code, SDR white = 1.
     table:
         (2, n) over the square root of light from 0 to 1: the code, and light a code there. None: no codes.
+    pieces:
+        The same as polynomials, less exact and without a search; see `code_pieces`.
     """
 
     to_source: Floats
     white: float = 1.0
     table: Floats | None = None
+    pieces: Floats | None = None
 
 
 WORKING = Source(np.eye(3))
@@ -103,4 +107,5 @@ def source_in(config: ColourConfig, space: str, bits: int = 0) -> Source | None:
     codes = 2**bits - 1
     at = np.linspace(0, 1, _ENTRIES) ** 2
     code = np.interp(at, curve, fine) * codes
-    return Source(to_source, white, np.stack([code, np.interp(at, curve, np.gradient(curve, fine)) / codes]))
+    table = np.stack([code, np.interp(at, curve, np.gradient(curve, fine)) / codes])
+    return Source(to_source, white, table, pieces_of(curve, fine, codes))

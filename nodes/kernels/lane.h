@@ -272,6 +272,19 @@ SL_FN F at_each(const float* p, I i) {
 }
 #endif
 
+// Entry i of a table's plane c, each lane's. 32 entries lie in two registers of AVX-512.
+SL_FN F entry(const Table& t, int c, I i) {
+    const float* p = t.p + c * t.n;
+#if SL_LANES == 1
+    return p[i];
+#else
+#if defined(__AVX512F__) && SL_LANES == 16
+    if (t.n == 32) return _mm512_permutex2var_ps(load_lanes(p), (__m512i)i, load_lanes(p + 16));
+#endif
+    return at_each(p, i);
+#endif
+}
+
 // Linear interpolation in a table; beyond its ends the end value.
 SL_FN F lookup(const Table& t, int c, F v) {
     const F at = clamp((v - t.low) * t.scale, splat(0.0f), splat(float(t.n - 1)));

@@ -13,7 +13,7 @@ from safelight.colour.transfer import pq, pq_light
 from safelight.graph.device import Device
 from safelight.graph.node import Settings
 from safelight.graph.region import Region
-from safelight.nodes.colour.lift_fields import table
+from safelight.nodes.colour.lift_fields import pieces
 from safelight.nodes.colour.lifting import working_to_lms
 from safelight.nodes.colour.source import Source, source_in
 from safelight.nodes.kernels.launch import isas, launch
@@ -139,7 +139,7 @@ def light(size: tuple[int, int]) -> tuple[Source, npt.NDArray[np.float32], Float
 def test_lift_reduce(size: tuple[int, int], led: int) -> None:
     source, image, codes, linear = light(size)
     made, clip = run(
-        "lift_reduce", half(size), {"codes": 4, "clip": 5 if led else 2}, image=image, table=table(source),
+        "lift_reduce", half(size), {"codes": 4, "clip": 5 if led else 2}, image=image, **pieces(source),
         to_source=source.to_source.ravel(), level=1.0, want_codes=1, want_clip=1, led=led, plane=np.arange(3), planes=3,
     )  # fmt: skip
     c = quads(codes, "edge")

@@ -27,7 +27,8 @@ struct hdr_lift_args {
     sl::InOwn busy;     // half size: how busy they are
     sl::InOwn recover;  // half size: stops for all that clip at once; if led, for three channels one by one
     sl::InOwn base;     // half size: stops above the knee that texture lies on
-    sl::Table table;
+    sl::Table pieces, table;  // on the way up; on the way back
+    int shift;                // of the pieces
     float to_source[9], from_source[9];
     float level;  // where the source's channels clip
     float detail;
@@ -50,10 +51,11 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
         const F calm = splat(1.0f) - smooth_step(doubled(k.busy, 0, at.x, at.y), 0.25f, 0.5f);
         if (any(calm > 0.0f))
             for (int c = 0; c < k.planes; ++c) {
-                const F code = code_of(k.table, source[c]);
+                const Piece piece = piece_of(k.shift, source[c]);
+                const F code = code_in(k.pieces, piece);
                 const F nearest = floor(code + 0.5f);
                 const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.995f;
-                added[c] = select(on_code(source[c], code), shifted(k.table, source[c], off * calm), splat(0.0f));
+                added[c] = select(on_code(source[c], code), shifted_in(k.pieces, piece, off * calm), splat(0.0f));
             }
     }
     if (k.clip) {

@@ -9,9 +9,10 @@ struct lift_reduce_args {
     sl::In image;
     sl::Out codes;  // codes of three channels; mean difference of neighbours, in codes, at most 2
     sl::Out clip;   // all at once; mean light, the clip level = 1; if led, three channels
-    sl::Table table;
+    sl::Table pieces;
     float to_source[9];
     float level;
+    int shift;  // of the pieces
     int want_codes, want_clip, led;
     int plane[3];
     int planes;
@@ -36,7 +37,7 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
         F busy = splat(0.0f);
         for (int c = 0; c < channels; ++c) {
             F code[4];
-            for (int i = 0; i < 4; ++i) code[i] = code_of(k.table, light[c][i]);
+            for (int i = 0; i < 4; ++i) code[i] = code_in(k.pieces, piece_of(k.shift, light[c][i]));
             at.store(k.codes, c, ((code[0] + code[1]) + (code[2] + code[3])) * 0.25f);
             const F across = min(abs(code[0] - code[1]), splat(2.0f)) + min(abs(code[2] - code[3]), splat(2.0f));
             const F down = min(abs(code[0] - code[2]), splat(2.0f)) + min(abs(code[1] - code[3]), splat(2.0f));

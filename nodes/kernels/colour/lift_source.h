@@ -14,6 +14,32 @@ SL_FN F shifted(const Table& codes, F light, F shift) {
     return step_of(codes, halfway) * shift;
 }
 
+// The same in pieces, 2^k to an octave of light from 2^-32 to 1: without a search, within a hundredth of a code.
+struct Piece {
+    I index;
+    F at;  // within it, 0 ... 1
+};
+
+SL_FN Piece piece_of(int shift, F light) {
+    const I b = bits(clamp(light, splat(2.3283064365386963e-10f), splat(0.99999994f)));
+    const F share = from_bits(splat((127 - shift) << 23));
+    return {(b >> shift) - ((127 - 32) << (23 - shift)), to_float(b & ((1 << shift) - 1)) * share};
+}
+
+SL_FN F code_in(const Table& pieces, const Piece& p) {
+    F code = entry(pieces, 5, p.index);
+#pragma GCC unroll 8
+    for (int i = 4; i >= 0; --i) code = mad(code, p.at, entry(pieces, i, p.index));
+    return code;
+}
+
+// Light that a shift by part of a code, at most half, adds.
+SL_FN F shifted_in(const Table& pieces, const Piece& p, F shift) {
+    const F step = mad(mad(entry(pieces, 8, p.index), p.at, entry(pieces, 7, p.index)), p.at, entry(pieces, 6, p.index));
+    const F bend = mad(entry(pieces, 10, p.index), p.at, entry(pieces, 9, p.index));
+    return mad(bend, shift, step) * shift;
+}
+
 // Whether light is that of a code: what was filtered, or painted over, is not, and has no steps to be smoothed.
 SL_FN M on_code(F light, F code) {
     return (abs(code - floor(code + 0.5f)) < 0.03f) & (light > -1e-3f) & (light < 1.002f);
