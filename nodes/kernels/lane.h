@@ -12,12 +12,14 @@
 #define SL_CUDA 1
 #define SL_FN static __device__ __forceinline__
 #define SL_MEMBER __device__ __forceinline__
+#define SL_RARE static __device__
 #undef SL_LANES
 #define SL_LANES 1
 #else
 #define SL_CUDA 0
 #define SL_FN static inline __attribute__((always_inline))
 #define SL_MEMBER inline __attribute__((always_inline))
+#define SL_RARE static inline __attribute__((noinline, cold))  // what borders alone need, kept out of the way
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -80,6 +82,11 @@ SL_FN I to_int(F v) { return __builtin_convertvector(v, I); }  // towards zero
 SL_FN F to_float(I v) { return __builtin_convertvector(v, F); }
 SL_FN M mask_not(M m) { return ~m; }
 SL_FN bool any(M m) {
+#if defined(__AVX512F__) && SL_LANES == 16
+    return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX2__) && SL_LANES == 8
+    return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#endif
     int set = 0;
     for (int i = 0; i < LANES; ++i) set |= m[i];
     return set != 0;
@@ -120,8 +127,16 @@ SL_FN I select(M m, I a, I b) { return m ? a : b; }
 #endif
 
 // A second operand that is not a number is returned by neither: min(NaN, b) = b.
+#if SL_LANES == 16 && defined(__AVX512F__)
+SL_FN F min(F a, F b) { return _mm512_min_ps(a, b); }
+SL_FN F max(F a, F b) { return _mm512_max_ps(a, b); }
+#elif SL_LANES == 8 && defined(__AVX__)
+SL_FN F min(F a, F b) { return _mm256_min_ps(a, b); }
+SL_FN F max(F a, F b) { return _mm256_max_ps(a, b); }
+#else
 SL_FN F min(F a, F b) { return select(a < b, a, b); }
 SL_FN F max(F a, F b) { return select(a > b, a, b); }
+#endif
 SL_FN F clamp(F v, F low, F high) { return min(max(v, low), high); }
 SL_FN F abs(F v) { return from_bits(bits(v) & 0x7fffffff); }
 SL_FN M is_finite(F v) { return (bits(v) & 0x7f800000) != 0x7f800000; }

@@ -6,13 +6,16 @@
 namespace sl {
 
 // LANES values from x on; one pixel beyond the picture the line goes on straight.
+#if SL_LANES == 1
 SL_FN F run_across(const In& in, int c, int x, int y) {
     const float* row = in.p + c * in.plane + y * in.row;
     const int last = in.w - 1, before = imin(1, last), after = imax(last - 1, 0);
-#if SL_LANES == 1
     return x < 0 ? mad(row[0], 2.0f, -row[before]) : x > last ? mad(row[last], 2.0f, -row[after]) : row[x];
+}
 #else
-    if (x >= 0 && x + LANES <= in.w) return load_lanes(row + x);
+SL_RARE F run_beyond(const In& in, int c, int x, int y) {
+    const float* row = in.p + c * in.plane + y * in.row;
+    const int last = in.w - 1, before = imin(1, last), after = imax(last - 1, 0);
     F v, base, other;
     for (int i = 0; i < LANES; ++i) {
         const int at = x + i;
@@ -21,8 +24,13 @@ SL_FN F run_across(const In& in, int c, int x, int y) {
         other[i] = at < 0 ? row[before] : at > last ? row[after] : 0.0f;
     }
     return mad(v, base, -other);
-#endif
 }
+
+SL_FN F run_across(const In& in, int c, int x, int y) {
+    if (x >= 0 && x + LANES <= in.w) return load_lanes(in.p + c * in.plane + y * in.row + x);
+    return run_beyond(in, c, x, y);
+}
+#endif
 
 // The same of a row beyond the picture.
 SL_FN F run(const In& in, int c, int x, int y) {
@@ -71,28 +79,38 @@ SL_FN F half_mean_straight(const In& in, int c, int x, int y) {
 }
 
 // LANES pixels of a picture twice as large, from an even x on (any x where there is one lane), by linear interpolation.
+#if SL_LANES == 1
 SL_FN F doubled(const In& half, int c, int x, int y) {
     const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
-#if SL_LANES == 1
     const int side = X + ((x & 1) ? 1 : -1);
     const F m = mad(run(half, c, X, Y), 0.75f, run(half, c, X, far) * 0.25f);
     const F s = mad(run(half, c, side, Y), 0.75f, run(half, c, side, far) * 0.25f);
     return mad(m, 0.75f, s * 0.25f);
-#else
-    F near[3], other[3];
-    if (X > 0 && X + 1 + LANES <= half.w && far >= 0 && far < half.h) {
-        const float *row = half.p + c * half.plane + Y * half.row + X, *next = row + (far - Y) * half.row;
-        for (int i = 0; i < 3; ++i) near[i] = load_lanes(row + i - 1), other[i] = load_lanes(next + i - 1);
-    } else {
-#pragma GCC unroll 1
-        for (int i = 0; i < 3; ++i) near[i] = run(half, c, X + i - 1, Y), other[i] = run(half, c, X + i - 1, far);
-    }
-    F column[3], first, second;
-    for (int i = 0; i < 3; ++i) column[i] = mad(near[i], splat(0.75f), other[i] * 0.25f);
-    const F middle = column[1];
-    join_pairs(mad(middle, splat(0.75f), column[0] * 0.25f), mad(middle, splat(0.75f), column[2] * 0.25f), first, second);
-    return first;
-#endif
 }
+#else
+SL_FN F between(F before, F here, F after) {
+    F first, second;
+    join_pairs(mad(here, splat(0.75f), before * 0.25f), mad(here, splat(0.75f), after * 0.25f), first, second);
+    return first;
+}
+
+SL_RARE F doubled_at_border(const In& half, int c, int x, int y) {
+    const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
+    F column[3];
+    for (int i = 0; i < 3; ++i)
+        column[i] = mad(run(half, c, X + i - 1, Y), splat(0.75f), run(half, c, X + i - 1, far) * 0.25f);
+    return between(column[0], column[1], column[2]);
+}
+
+SL_FN F doubled(const In& half, int c, int x, int y) {
+    const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
+    if (X < 1 || X + 1 + LANES > half.w || far < 0 || far >= half.h) return doubled_at_border(half, c, x, y);
+    const float *row = half.p + c * half.plane + Y * half.row + X, *next = row + (far - Y) * half.row;
+    F column[3];
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) column[i] = mad(load_lanes(row + i - 1), splat(0.75f), load_lanes(next + i - 1) * 0.25f);
+    return between(column[0], column[1], column[2]);
+}
+#endif
 
 }  // namespace sl
