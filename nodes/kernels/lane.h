@@ -13,12 +13,14 @@
 #define SL_FN static __device__ __forceinline__
 #define SL_MEMBER __device__ __forceinline__
 #define SL_RARE static __device__
+#define SL_UNROLL _Pragma("unroll")
 #undef SL_LANES
 #define SL_LANES 1
 #else
 #define SL_CUDA 0
 #define SL_FN static inline __attribute__((always_inline))
 #define SL_MEMBER inline __attribute__((always_inline))
+#define SL_UNROLL _Pragma("GCC unroll 8")
 #define SL_RARE static inline __attribute__((noinline, cold))  // what borders alone need, kept out of the way
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
@@ -294,7 +296,7 @@ SL_FN F entry(const Table& t, int c, I i) {
     return p[i];
 #else
 #if defined(__AVX512F__) && SL_LANES == 16
-    if (t.n == 32) return _mm512_permutex2var_ps(load_lanes(p), (__m512i)i, load_lanes(p + 16));
+    if (__builtin_expect(t.n == 32, 1)) return _mm512_permutex2var_ps(load_lanes(p), (__m512i)i, load_lanes(p + 16));
 #endif
     return at_each(p, i);
 #endif

@@ -107,8 +107,7 @@ SL_FN F doubled(const In& half, int c, int x, int y) {
     if (X < 1 || X + 1 + LANES > half.w || far < 0 || far >= half.h) return doubled_at_border(half, c, x, y);
     const float *row = half.p + c * half.plane + Y * half.row + X, *next = row + (far - Y) * half.row;
     F column[3];
-#pragma GCC unroll 3
-    for (int i = 0; i < 3; ++i) column[i] = mad(load_lanes(row + i - 1), splat(0.75f), load_lanes(next + i - 1) * 0.25f);
+    SL_UNROLL for (int i = 0; i < 3; ++i) column[i] = mad(load_lanes(row + i - 1), splat(0.75f), load_lanes(next + i - 1) * 0.25f);
     return between(column[0], column[1], column[2]);
 }
 #endif

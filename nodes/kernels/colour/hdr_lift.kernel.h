@@ -41,16 +41,16 @@ struct hdr_lift_args {
 };
 
 // Up: what is added to the source's channels.
-template <bool EDGE>
+template <int PLANES, bool EDGE>
 SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::F rgb[3], sl::F added[3]) {
     using namespace sl;
     F source[3];
     times(k.to_source, rgb, source);
-    for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
+    SL_UNROLL for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
     if (k.deband) {
         const F calm = splat(1.0f) - smooth_step(doubled(k.busy, 0, at.x, at.y), 0.25f, 0.5f);
         if (any(calm > 0.0f))
-            for (int c = 0; c < k.planes; ++c) {
+            SL_UNROLL for (int c = 0; c < PLANES; ++c) {
                 const Piece piece = piece_of(k.shift, source[c]);
                 const F code = code_in(k.pieces, piece);
                 const F nearest = floor(code + 0.5f);
@@ -60,14 +60,14 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
     }
     if (k.clip) {
         F own[3], all = splat(1.0f);
-        for (int c = 0; c < 3; ++c) {
+        SL_UNROLL for (int c = 0; c < 3; ++c) {
             own[c] = clipped(source[c], k.level);
             all = min(all, own[c]);
         }
         const M some = k.led ? max(max(own[0], own[1]), own[2]) > 0.0f : all > 0.0f;
         if (any(some)) {
             const F dome = doubled(k.recover, 0, at.x, at.y) * all;
-            for (int c = 0; c < k.planes; ++c) {
+            SL_UNROLL for (int c = 0; c < PLANES; ++c) {
                 const F stops = k.led ? mad(doubled(k.recover, 1 + c, at.x, at.y), own[c], dome) : dome;
                 added[c] = select(stops > 0.0f, mad(source[c], exp2(stops) - 1.0f, added[c]), added[c]);
             }
@@ -81,7 +81,7 @@ SL_FN bool lift_undone(const hdr_lift_args& k, const sl::F rgb[3], sl::F added[3
     using namespace sl;
     F source[3];
     times(k.to_source, rgb, source);
-    for (int c = 0; c < 3; ++c) {
+    SL_UNROLL for (int c = 0; c < 3; ++c) {
         const F v = k.clip ? min(source[c], splat(k.level)) : source[c];
         added[c] = v - source[c];
         if (k.deband) {
@@ -104,25 +104,25 @@ SL_FN void dithered(const hdr_lift_args& k, const sl::At<EDGE>& at, sl::F made[3
     const F stops = log2(max(light, splat(1e-12f)));
     const F moved = log2_of_pq(mad(noise, splat(k.dither), pq_of_log2(stops)));
     const F factor = select(light > 1e-9f, exp2(moved - stops), splat(1.0f));
-    for (int c = 0; c < 3; ++c) made[c] = made[c] * factor;
+    SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = made[c] * factor;
 }
 
-template <bool EDGE>
-SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
+template <int PLANES, bool EDGE>
+SL_FN void lifted(const hdr_lift_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     const Curve curve = {k.ramp, k.bend, k.slope, k.top, k.v_ramp, k.v_top, k.room, k.span};
-    const bool grey = k.planes == 1;
+    constexpr bool grey = PLANES == 1;
     F rgb[3], made[3], lms[3];
-    for (int c = 0; c < 3; ++c) {
+    SL_UNROLL for (int c = 0; c < 3; ++c) {
         rgb[c] = grey && c ? rgb[0] : at.load(k.image, k.plane[c]);
     }
     const M finite = is_finite(rgb[0]) & is_finite(rgb[1]) & is_finite(rgb[2]);
     F changed[3] = {rgb[0], rgb[1], rgb[2]}, added[3], shift[3];
-    if (!k.back && (k.deband || k.clip) && lift_added(k, at, rgb, added)) {
+    if (!k.back && (k.deband || k.clip) && lift_added<PLANES>(k, at, rgb, added)) {
         times(k.from_source, added, shift);
-        for (int c = 0; c < 3; ++c) changed[c] = rgb[c] + shift[c];
+        SL_UNROLL for (int c = 0; c < 3; ++c) changed[c] = rgb[c] + shift[c];
     }
-    for (int c = 0; c < 3; ++c) made[c] = changed[c] * k.gain;
+    SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = changed[c] * k.gain;
     times(k.to_lms, changed, lms);
     // I is the mean of two signals: where neither cone is above the knee, I is not.
     if (any(finite & (max(lms[0], lms[1]) > k.knee))) {
@@ -147,16 +147,24 @@ SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
             q[2] = pq_odd(lms[2]);
             const F wide = k.back ? curve_saturation(curve, to, from, k.saturation) : curve_saturation(curve, from, to, k.saturation);
             const F factor = k.back ? splat(1.0f) / wide : wide;
-            for (int c = 0; c < 3; ++c) lms[c] = light_odd(mad(q[c] - intensity, factor, signal));
+            SL_UNROLL for (int c = 0; c < 3; ++c) lms[c] = light_odd(mad(q[c] - intensity, factor, signal));
             times(k.from_lms, lms, rgb_lifted);
-            for (int c = 0; c < 3; ++c) made[c] = select(above, rgb_lifted[c], made[c]);
+            SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = select(above, rgb_lifted[c], made[c]);
         }
     }
     if (k.back && (k.deband || k.clip) && lift_undone(k, made, added)) {
         times(k.from_source, added, shift);
-        for (int c = 0; c < 3; ++c) made[c] = made[c] + shift[c];
+        SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = made[c] + shift[c];
     }
     if (k.dither > 0.0f) dithered(k, at, made);
-    for (int c = 0; c < k.planes; ++c) at.store(k.out, k.plane[c], select(finite, made[c], rgb[c]));
+    SL_UNROLL for (int c = 0; c < PLANES; ++c) at.store(k.out, k.plane[c], select(finite, made[c], rgb[c]));
+}
+
+template <bool EDGE>
+SL_FN void hdr_lift(const hdr_lift_args& k, const sl::At<EDGE>& at) {
+    if (k.planes == 1)
+        lifted<1>(k, at);
+    else
+        lifted<3>(k, at);
 }
 SL_PIXEL_KERNEL(hdr_lift)

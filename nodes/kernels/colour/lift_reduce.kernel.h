@@ -22,22 +22,22 @@ template <bool EDGE>
 SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     F light[3][4];
-    for (int row = 0; row < 2; ++row) {
+    SL_UNROLL for (int row = 0; row < 2; ++row) {
         F rgb[2][3], source[3];
-        for (int c = 0; c < 3; ++c) run_pairs(k.image, k.plane[c], at.x, 2 * at.y + row, rgb[0][c], rgb[1][c]);
-        for (int i = 0; i < 2; ++i) {
+        SL_UNROLL for (int c = 0; c < 3; ++c) run_pairs(k.image, k.plane[c], at.x, 2 * at.y + row, rgb[0][c], rgb[1][c]);
+        SL_UNROLL for (int i = 0; i < 2; ++i) {
             M finite = is_finite(rgb[i][0]) & is_finite(rgb[i][1]) & is_finite(rgb[i][2]);
-            for (int c = 0; c < 3; ++c) rgb[i][c] = select(finite, rgb[i][c], splat(0.0f));
+            SL_UNROLL for (int c = 0; c < 3; ++c) rgb[i][c] = select(finite, rgb[i][c], splat(0.0f));
             times(k.to_source, rgb[i], source);
-            for (int c = 0; c < 3; ++c) light[c][2 * row + i] = source[c];
+            SL_UNROLL for (int c = 0; c < 3; ++c) light[c][2 * row + i] = source[c];
         }
     }
     const int channels = k.planes == 1 ? 1 : 3;
     if (k.want_codes) {
         F busy = splat(0.0f);
-        for (int c = 0; c < channels; ++c) {
+        SL_UNROLL for (int c = 0; c < channels; ++c) {
             F code[4];
-            for (int i = 0; i < 4; ++i) code[i] = code_in(k.pieces, piece_of(k.shift, light[c][i]));
+            SL_UNROLL for (int i = 0; i < 4; ++i) code[i] = code_in(k.pieces, piece_of(k.shift, light[c][i]));
             at.store(k.codes, c, ((code[0] + code[1]) + (code[2] + code[3])) * 0.25f);
             const F across = min(abs(code[0] - code[1]), splat(2.0f)) + min(abs(code[2] - code[3]), splat(2.0f));
             const F down = min(abs(code[0] - code[2]), splat(2.0f)) + min(abs(code[1] - code[3]), splat(2.0f));
@@ -47,9 +47,9 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
     }
     if (k.want_clip) {
         F share[5] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
-        for (int i = 0; i < 4; ++i) {
+        SL_UNROLL for (int i = 0; i < 4; ++i) {
             F all = splat(1.0f);
-            for (int c = 0; c < 3; ++c) {
+            SL_UNROLL for (int c = 0; c < 3; ++c) {
                 const F one = clipped(light[c][i], k.level);
                 share[2 + c] = share[2 + c] + one * 0.25f;
                 all = min(all, one);
@@ -58,7 +58,7 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
             const F mean = ((light[0][i] + light[1][i]) + light[2][i]) * (1 / (3 * k.level));
             share[1] = mad(clamp(mean, splat(0.0f), splat(1.0f)), splat(0.25f), share[1]);
         }
-        for (int c = 0; c < (k.led ? 5 : 2); ++c) at.store(k.clip, c, share[c]);
+        SL_UNROLL for (int c = 0; c < (k.led ? 5 : 2); ++c) at.store(k.clip, c, share[c]);
     }
 }
 SL_PIXEL_KERNEL(lift_reduce)

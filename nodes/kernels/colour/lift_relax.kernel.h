@@ -17,9 +17,9 @@ SL_FN void lift_relax(const lift_relax_args& k, const sl::At<EDGE>& at) {
     for (int c = 0; c < k.planes; ++c) {
         F v[9], rows[3];
         if (!EDGE && at.y > k.smooth.y0 && at.y + 1 < k.smooth.y0 + k.smooth.h)
-            for (int i = 0; i < 9; ++i) v[i] = at.load(k.smooth, c, i % 3 - 1, i / 3 - 1);
+            SL_UNROLL for (int i = 0; i < 9; ++i) v[i] = at.load(k.smooth, c, i % 3 - 1, i / 3 - 1);
         else
-            for (int i = 0; i < 9; ++i) v[i] = run(k.smooth, c, at.x + i % 3 - 1, at.y + i / 3 - 1);
+            SL_UNROLL for (int i = 0; i < 9; ++i) v[i] = run(k.smooth, c, at.x + i % 3 - 1, at.y + i / 3 - 1);
         for (int y = 0; y < 3; ++y) rows[y] = mad(v[3 * y + 1], splat(2.0f), v[3 * y] + v[3 * y + 2]);
         const F mean = mad(rows[1], splat(2.0f), rows[0] + rows[2]) * 0.0625f, code = at.load(k.codes, c);
         at.store(k.out, c, code + within_rounding(mean - code));

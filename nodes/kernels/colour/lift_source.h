@@ -28,8 +28,7 @@ SL_FN Piece piece_of(int shift, F light) {
 
 SL_FN F code_in(const Table& pieces, const Piece& p) {
     F code = entry(pieces, 5, p.index);
-#pragma GCC unroll 8
-    for (int i = 4; i >= 0; --i) code = mad(code, p.at, entry(pieces, i, p.index));
+    SL_UNROLL for (int i = 4; i >= 0; --i) code = mad(code, p.at, entry(pieces, i, p.index));
     return code;
 }
 
