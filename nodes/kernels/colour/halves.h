@@ -88,27 +88,29 @@ SL_FN F doubled(const In& half, int c, int x, int y) {
     return mad(m, 0.75f, s * 0.25f);
 }
 #else
-SL_FN F between(F before, F here, F after) {
-    F first, second;
-    join_pairs(mad(here, splat(0.75f), before * 0.25f), mad(here, splat(0.75f), after * 0.25f), first, second);
-    return first;
+// Of columns from one before the first on: the linear interpolation of twice as many.
+SL_FN F between(F column) {
+    F near, other;
+#if defined(__clang__)
+    for (int i = 0; i < LANES; ++i) near[i] = column[1 + i / 2], other[i] = column[i / 2 + 2 * (i % 2)];
+#else
+    const I at = iota() >> 1;
+    near = __builtin_shuffle(column, at + 1);
+    other = __builtin_shuffle(column, at + 2 * (iota() & 1));
+#endif
+    return mad(near, splat(0.75f), other * 0.25f);
 }
 
 SL_RARE F doubled_at_border(const In& half, int c, int x, int y) {
     const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
-    F column[3];
-    for (int i = 0; i < 3; ++i)
-        column[i] = mad(run(half, c, X + i - 1, Y), splat(0.75f), run(half, c, X + i - 1, far) * 0.25f);
-    return between(column[0], column[1], column[2]);
+    return between(mad(run(half, c, X - 1, Y), splat(0.75f), run(half, c, X - 1, far) * 0.25f));
 }
 
 SL_FN F doubled(const In& half, int c, int x, int y) {
     const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
-    if (X < 1 || X + 1 + LANES > half.w || far < 0 || far >= half.h) return doubled_at_border(half, c, x, y);
-    const float *row = half.p + c * half.plane + Y * half.row + X, *next = row + (far - Y) * half.row;
-    F column[3];
-    SL_UNROLL for (int i = 0; i < 3; ++i) column[i] = mad(load_lanes(row + i - 1), splat(0.75f), load_lanes(next + i - 1) * 0.25f);
-    return between(column[0], column[1], column[2]);
+    if (X < 1 || X - 1 + LANES > half.w || far < 0 || far >= half.h) return doubled_at_border(half, c, x, y);
+    const float *row = half.p + c * half.plane + Y * half.row + (X - 1), *next = row + (far - Y) * half.row;
+    return between(mad(load_lanes(row), splat(0.75f), load_lanes(next) * 0.25f));
 }
 #endif
 
