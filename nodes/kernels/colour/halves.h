@@ -13,7 +13,7 @@ SL_FN F run_across(const In& in, int c, int x, int y) {
     return x < 0 ? mad(row[0], 2.0f, -row[before]) : x > last ? mad(row[last], 2.0f, -row[after]) : row[x];
 }
 #else
-SL_RARE F run_beyond(const In& in, int c, int x, int y) {
+SL_RARE F run_beyond(In in, int c, int x, int y) {
     const float* row = in.p + c * in.plane + y * in.row;
     const int last = in.w - 1, before = imin(1, last), after = imax(last - 1, 0);
     F v, base, other;
@@ -101,7 +101,7 @@ SL_FN F between(F column) {
     return mad(near, splat(0.75f), other * 0.25f);
 }
 
-SL_RARE F doubled_at_border(const In& half, int c, int x, int y) {
+SL_RARE F doubled_at_border(In half, int c, int x, int y) {
     const int X = x >> 1, Y = y >> 1, far = Y + ((y & 1) ? 1 : -1);
     return between(mad(run(half, c, X - 1, Y), splat(0.75f), run(half, c, X - 1, far) * 0.25f));
 }

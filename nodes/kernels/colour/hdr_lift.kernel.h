@@ -110,7 +110,6 @@ SL_FN void dithered(const hdr_lift_args& k, const sl::At<EDGE>& at, sl::F made[3
 template <int PLANES, bool EDGE>
 SL_FN void lifted(const hdr_lift_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
-    const Curve curve = {k.ramp, k.bend, k.slope, k.top, k.v_ramp, k.v_top, k.room, k.span};
     constexpr bool grey = PLANES == 1;
     F rgb[3], made[3], lms[3];
     SL_UNROLL for (int c = 0; c < 3; ++c) {
@@ -126,6 +125,7 @@ SL_FN void lifted(const hdr_lift_args& k, const sl::At<EDGE>& at) {
     times(k.to_lms, changed, lms);
     // I is the mean of two signals: where neither cone is above the knee, I is not.
     if (any(finite & (max(lms[0], lms[1]) > k.knee))) {
+        const Curve curve = {k.ramp, k.bend, k.slope, k.top, k.v_ramp, k.v_top, k.room, k.span};
         F q[3];
         q[0] = pq_odd(lms[0]);
         q[1] = grey ? q[0] : pq_odd(lms[1]);

@@ -18,8 +18,8 @@ struct lift_reduce_args {
     int planes;
 };
 
-template <bool EDGE>
-SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
+template <int PLANES, bool EDGE>
+SL_FN void reduced(const lift_reduce_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
     F light[3][4];
     SL_UNROLL for (int row = 0; row < 2; ++row) {
@@ -32,10 +32,9 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
             SL_UNROLL for (int c = 0; c < 3; ++c) light[c][2 * row + i] = source[c];
         }
     }
-    const int channels = k.planes == 1 ? 1 : 3;
     if (k.want_codes) {
         F busy = splat(0.0f);
-        SL_UNROLL for (int c = 0; c < channels; ++c) {
+        SL_UNROLL for (int c = 0; c < PLANES; ++c) {
             F code[4];
             SL_UNROLL for (int i = 0; i < 4; ++i) code[i] = code_in(k.pieces, piece_of(k.shift, light[c][i]));
             at.store(k.codes, c, ((code[0] + code[1]) + (code[2] + code[3])) * 0.25f);
@@ -43,7 +42,7 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
             const F down = min(abs(code[0] - code[2]), splat(2.0f)) + min(abs(code[1] - code[3]), splat(2.0f));
             busy = busy + (across + down) * 0.5f;
         }
-        at.store(k.codes, 3, busy * (1.0f / channels));
+        at.store(k.codes, 3, busy * (1.0f / PLANES));
     }
     if (k.want_clip) {
         F share[5] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
@@ -58,7 +57,15 @@ SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
             const F mean = ((light[0][i] + light[1][i]) + light[2][i]) * (1 / (3 * k.level));
             share[1] = mad(clamp(mean, splat(0.0f), splat(1.0f)), splat(0.25f), share[1]);
         }
-        SL_UNROLL for (int c = 0; c < (k.led ? 5 : 2); ++c) at.store(k.clip, c, share[c]);
+        for (int c = 0; c < (k.led ? 5 : 2); ++c) at.store(k.clip, c, share[c]);
     }
+}
+
+template <bool EDGE>
+SL_FN void lift_reduce(const lift_reduce_args& k, const sl::At<EDGE>& at) {
+    if (k.planes == 1)
+        reduced<1>(k, at);
+    else
+        reduced<3>(k, at);
 }
 SL_PIXEL_KERNEL(lift_reduce)

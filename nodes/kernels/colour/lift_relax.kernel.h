@@ -14,13 +14,16 @@ struct lift_relax_args {
 template <bool EDGE>
 SL_FN void lift_relax(const lift_relax_args& k, const sl::At<EDGE>& at) {
     using namespace sl;
+    const bool inside = !EDGE && at.y > k.smooth.y0 && at.y + 1 < k.smooth.y0 + k.smooth.h;
     for (int c = 0; c < k.planes; ++c) {
-        F v[9], rows[3];
-        if (!EDGE && at.y > k.smooth.y0 && at.y + 1 < k.smooth.y0 + k.smooth.h)
-            SL_UNROLL for (int i = 0; i < 9; ++i) v[i] = at.load(k.smooth, c, i % 3 - 1, i / 3 - 1);
-        else
-            SL_UNROLL for (int i = 0; i < 9; ++i) v[i] = run(k.smooth, c, at.x + i % 3 - 1, at.y + i / 3 - 1);
-        for (int y = 0; y < 3; ++y) rows[y] = mad(v[3 * y + 1], splat(2.0f), v[3 * y] + v[3 * y + 2]);
+        F rows[3];
+        const float* here = k.smooth.p + c * k.smooth.plane + (at.y - k.smooth.y0) * k.smooth.row + (at.x - k.smooth.x0);
+        SL_UNROLL for (int y = -1; y < 2; ++y) {
+            const float* row = here + y * k.smooth.row;
+            F v[3];
+            SL_UNROLL for (int x = -1; x < 2; ++x) v[x + 1] = inside ? load_lanes(row + x) : run(k.smooth, c, at.x + x, at.y + y);
+            rows[y + 1] = mad(v[1], splat(2.0f), v[0] + v[2]);
+        }
         const F mean = mad(rows[1], splat(2.0f), rows[0] + rows[2]) * 0.0625f, code = at.load(k.codes, c);
         at.store(k.out, c, code + within_rounding(mean - code));
     }
