@@ -49,14 +49,16 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
     SL_UNROLL for (int c = 0; c < 3; ++c) added[c] = splat(0.0f);
     if (k.deband) {
         const F calm = splat(1.0f) - smooth_step(doubled(k.busy, 0, at.x, at.y), 0.25f, 0.5f);
-        if (any(calm > 0.0f))
-            SL_UNROLL for (int c = 0; c < PLANES; ++c) {
-                const Piece piece = piece_of(k.shift, source[c]);
-                const F code = code_in(k.pieces, piece);
-                const F nearest = floor(code + 0.5f);
-                const F off = within_rounding(doubled(k.smooth, c, at.x, at.y) - nearest) * 0.995f;
-                added[c] = select(on_code(source[c], code), shifted_in(k.pieces, piece, off * calm), splat(0.0f));
-            }
+        if (any(calm > 0.0f)) {
+            Piece piece[PLANES];
+            F code[PLANES], off[PLANES];
+            SL_UNROLL for (int c = 0; c < PLANES; ++c) piece[c] = piece_of(k.shift, source[c]);
+            codes_in<PLANES>(k.pieces, piece, code);
+            SL_UNROLL for (int c = 0; c < PLANES; ++c)
+                off[c] = within_rounding(doubled(k.smooth, c, at.x, at.y) - floor(code[c] + 0.5f)) * 0.995f * calm;
+            shifted_in<PLANES>(k.pieces, piece, off, added);
+            SL_UNROLL for (int c = 0; c < PLANES; ++c) added[c] = select(on_code(source[c], code[c]), added[c], splat(0.0f));
+        }
     }
     if (k.clip) {
         F own[3], all = splat(1.0f);

@@ -26,17 +26,22 @@ SL_FN Piece piece_of(int shift, F light) {
     return {(b >> shift) - ((127 - 32) << (23 - shift)), to_float(b & ((1 << shift) - 1)) * share};
 }
 
-SL_FN F code_in(const Table& pieces, const Piece& p) {
-    F code = entry(pieces, 5, p.index);
-    SL_UNROLL for (int i = 4; i >= 0; --i) code = mad(code, p.at, entry(pieces, i, p.index));
-    return code;
+// Several at once, as one alone would wait for each step.
+template <int N>
+SL_FN void codes_in(const Table& pieces, const Piece* p, F* code) {
+    SL_UNROLL for (int j = 0; j < N; ++j) code[j] = entry(pieces, 5, p[j].index);
+    SL_UNROLL for (int i = 4; i >= 0; --i)
+        SL_UNROLL for (int j = 0; j < N; ++j) code[j] = mad(code[j], p[j].at, entry(pieces, i, p[j].index));
 }
 
-// Light that a shift by part of a code, at most half, adds.
-SL_FN F shifted_in(const Table& pieces, const Piece& p, F shift) {
-    const F step = mad(mad(entry(pieces, 8, p.index), p.at, entry(pieces, 7, p.index)), p.at, entry(pieces, 6, p.index));
-    const F bend = mad(entry(pieces, 10, p.index), p.at, entry(pieces, 9, p.index));
-    return mad(bend, shift, step) * shift;
+// Light that shifts by part of a code, at most half, add.
+template <int N>
+SL_FN void shifted_in(const Table& pieces, const Piece* p, const F* shift, F* added) {
+    F step[N], bend[N];
+    SL_UNROLL for (int j = 0; j < N; ++j) step[j] = mad(entry(pieces, 8, p[j].index), p[j].at, entry(pieces, 7, p[j].index));
+    SL_UNROLL for (int j = 0; j < N; ++j) bend[j] = mad(entry(pieces, 10, p[j].index), p[j].at, entry(pieces, 9, p[j].index));
+    SL_UNROLL for (int j = 0; j < N; ++j) step[j] = mad(step[j], p[j].at, entry(pieces, 6, p[j].index));
+    SL_UNROLL for (int j = 0; j < N; ++j) added[j] = mad(bend[j], shift[j], step[j]) * shift[j];
 }
 
 // Whether light is that of a code: what was filtered, or painted over, is not, and has no steps to be smoothed.
