@@ -52,10 +52,11 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
         if (any(calm > 0.0f)) {
             Piece piece[PLANES];
             F code[PLANES], off[PLANES];
+            const F most = calm * 0.995f;
             SL_UNROLL for (int c = 0; c < PLANES; ++c) piece[c] = piece_of(k.shift, source[c]);
             codes_in<PLANES>(k.pieces, piece, code);
             SL_UNROLL for (int c = 0; c < PLANES; ++c)
-                off[c] = within_rounding(doubled(k.smooth, c, at.x, at.y) - floor(code[c] + 0.5f)) * 0.995f * calm;
+                off[c] = within_rounding(doubled(k.smooth, c, at.x, at.y) - floor(code[c] + 0.5f)) * most;
             shifted_in<PLANES>(k.pieces, piece, off, added);
             SL_UNROLL for (int c = 0; c < PLANES; ++c) added[c] = select(on_code(source[c], code[c]), added[c], splat(0.0f));
         }

@@ -52,17 +52,17 @@ SL_FN M on_code(F light, F code) {
 // The part of a difference from the smooth estimate that may be rounding: half a code and less as it is, no more than
 // half up to a whole code, none from two on, where there is an edge.
 SL_FN F within_rounding(F difference) {
-    const F size = abs(difference);
-    const F part = min(size, splat(0.5f)) * clamp(splat(2.0f) - size, splat(0.0f), splat(1.0f));
-    return select(difference < 0.0f, -part, part);
+    const F sure = clamp(splat(2.0f) - abs(difference), splat(0.0f), splat(1.0f));
+    return clamp(difference, splat(-0.5f), splat(0.5f)) * sure;
 }
 
 // How far a channel clips at light v, 0 ... 1.
 SL_FN F clipped(F v, float level) { return clamp((v * (1 / level) - 0.99f) * (1 / 0.009f), splat(0.0f), splat(1.0f)); }
 
 SL_FN F smooth_step(F v, float from, float to) {
-    const F t = clamp((v - from) * (1 / (to - from)), splat(0.0f), splat(1.0f));
-    return t * t * (splat(3.0f) - t * 2.0f);
+    const float slope = 1 / (to - from);
+    const F t = clamp(mad(v, splat(slope), splat(-from * slope)), splat(0.0f), splat(1.0f));
+    return t * t * mad(t, splat(-2.0f), splat(3.0f));
 }
 
 }  // namespace sl
