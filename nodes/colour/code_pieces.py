@@ -13,8 +13,8 @@ MANTISSA = 23
 """Bits of a float's fraction."""
 CODE, STEP, BEND = 6, 3, 2
 """Coefficients of the code, of the light a code takes, and of how that changes, as the kernels have them."""
-CLOSE = 0.01
-"""Error in codes that makes pieces smaller; a pixel 0.03 from a whole code is none of the file's."""
+CLOSE = 0.015
+"""Error in codes over which pieces are made smaller: half the distance at which a pixel is on no code any more."""
 SMALLEST = 7
 """An octave is cut into 2^7 pieces at most: 4,096 in all."""
 _SAMPLES = 64
@@ -65,7 +65,7 @@ def _place(light: Floats, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
 
 def _pieces(curve: Floats, fine: Floats, codes: int, cut: int) -> Floats:
     per = 1 << cut
-    at = 0.5 - 0.5 * np.cos(np.pi * (np.arange(_SAMPLES) + 0.5) / _SAMPLES)  # Chebyshev's, which spread errors evenly
+    at = spread()
     octave, part = np.divmod(np.arange(OCTAVES * per), per)
     light = 2.0 ** (octave - OCTAVES)[:, None] * (1 + (part[:, None] + at) / per)
     signal = np.interp(light, curve, fine)
@@ -74,7 +74,7 @@ def _pieces(curve: Floats, fine: Floats, codes: int, cut: int) -> Floats:
     here = np.interp(signal, fine, curve)
     step, bend = high - low, 2 * (high + low - 2 * here)
     made = np.concatenate([
-        _fitted(values, at, count) for values, count in ((signal * codes, CODE), (step, STEP), (bend, BEND))
+        fitted(values, count) for values, count in ((signal * codes, CODE), (step, STEP), (bend, BEND))
     ])  # fmt: skip
     made[:, 0] = 0
     dark, grey = _beyond(np.array([-half, half]), fine, curve) - curve[0]
@@ -82,8 +82,14 @@ def _pieces(curve: Floats, fine: Floats, codes: int, cut: int) -> Floats:
     return made
 
 
-def _fitted(values: Floats, at: Floats, count: int) -> Floats:
-    powers = at[:, None] ** np.arange(count)
+def spread() -> Floats:
+    """Return places within a piece, Chebyshev's, at which a fit spreads its errors evenly."""
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * (np.arange(_SAMPLES) + 0.5) / _SAMPLES))
+
+
+def fitted(values: Floats, count: int) -> Floats:
+    """Return so many coefficients (count, pieces), constant first, of values (pieces, places) at `spread`."""
+    powers = spread()[:, None] ** np.arange(count)
     return np.asarray(np.linalg.lstsq(powers, values.T, rcond=None)[0])
 
 

@@ -17,6 +17,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Array, Image
 from safelight.graph.region import Region
 from safelight.nodes.colour.lift_fields import fields, pieces, table, texture_base
+from safelight.nodes.colour.pq_pieces import decoding, encoding
 from safelight.nodes.colour.source import WORKING, Source
 from safelight.nodes.kernels.launch import launch
 
@@ -263,6 +264,7 @@ def lift_planes(
         y0=image.region.y0,
         to_lms=(to_lms * (given / PQ_PEAK)).ravel(), from_lms=(from_lms * (PQ_PEAK / made)).ravel(), gain=lift.gain,
         **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
+        encoding=(encoding(), (0.0, 1.0)), decoding=(decoding(), (0.0, 1.0)),
         **pieces(source), table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),
         level=lift.level, deband=lift.deband if lift.back else smooth is not None,
         clip=lift.stops > 0 if lift.back else recover is not None, led=lift.led,

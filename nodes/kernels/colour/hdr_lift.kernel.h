@@ -27,6 +27,7 @@ struct hdr_lift_args {
     sl::InOwn busy;     // half size: how busy they are
     sl::InOwn recover;  // half size: stops for all that clip at once; if led, for three channels one by one
     sl::InOwn base;     // half size: stops above the knee that texture lies on
+    sl::Table encoding, decoding;  // PQ in pieces
     sl::Table pieces, table;  // on the way up; on the way back
     int shift;                // of the pieces
     float to_source[9], from_source[9];
@@ -53,7 +54,7 @@ SL_FN bool lift_added(const hdr_lift_args& k, const sl::At<EDGE>& at, const sl::
             Piece piece[PLANES];
             F code[PLANES], off[PLANES];
             const F most = calm * 0.995f;
-            SL_UNROLL for (int c = 0; c < PLANES; ++c) piece[c] = piece_of(k.shift, source[c]);
+            SL_UNROLL for (int c = 0; c < PLANES; ++c) piece[c] = octave_of(k.shift, source[c]);
             codes_in<PLANES>(k.pieces, piece, code);
             SL_UNROLL for (int c = 0; c < PLANES; ++c)
                 off[c] = within_rounding(doubled(k.smooth, c, at.x, at.y) - floor(code[c] + 0.5f)) * most;
@@ -127,11 +128,12 @@ SL_FN void lifted(const hdr_lift_args& k, const sl::At<EDGE>& at) {
     SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = changed[c] * k.gain;
     times(k.to_lms, changed, lms);
     // I is the mean of two signals: where neither cone is above the knee, I is not.
-    if (any(finite & (max(lms[0], lms[1]) > k.knee))) {
+    const M candidates = finite & (max(lms[0], lms[1]) > k.knee);
+    if (any(candidates)) {
         const Curve curve = {k.ramp, k.bend, k.slope, k.top, k.v_ramp, k.v_top, k.room, k.span};
         F q[3];
-        q[0] = pq_odd(lms[0]);
-        q[1] = grey ? q[0] : pq_odd(lms[1]);
+        pq_odd_in<PLANES>(k.encoding, candidates, lms, q);
+        if (grey) q[1] = q[0];
         const F intensity = (q[0] + q[1]) * 0.5f;
         const F from = log2_of_pq(intensity) - k.knee_log2;
         F to;
@@ -142,15 +144,15 @@ SL_FN void lifted(const hdr_lift_args& k, const sl::At<EDGE>& at) {
             to = k.back ? curve_down(curve, from, base, k.detail) : curve_up(curve, from, base, k.detail);
         }
         const F signal = pq_of_log2(to + k.knee_log2);
-        const M above = finite & (intensity > k.knee_signal);
+        const M above = candidates & (intensity > k.knee_signal);
         if (grey) {
             made[0] = select(above, exp2(to + k.knee_log2) * k.from_lms[0], made[0]);
         } else {
             F rgb_lifted[3];
-            q[2] = pq_odd(lms[2]);
             const F wide = k.back ? curve_saturation(curve, to, from, k.saturation) : curve_saturation(curve, from, to, k.saturation);
             const F factor = k.back ? splat(1.0f) / wide : wide;
-            SL_UNROLL for (int c = 0; c < 3; ++c) lms[c] = light_odd(mad(q[c] - intensity, factor, signal));
+            SL_UNROLL for (int c = 0; c < 3; ++c) q[c] = mad(q[c] - intensity, factor, signal);
+            light_odd_in<3>(k.decoding, above, q, lms);
             times(k.from_lms, lms, rgb_lifted);
             SL_UNROLL for (int c = 0; c < 3; ++c) made[c] = select(above, rgb_lifted[c], made[c]);
         }

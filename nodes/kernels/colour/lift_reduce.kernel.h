@@ -37,7 +37,7 @@ SL_FN void reduced(const lift_reduce_args& k, const sl::At<EDGE>& at) {
         SL_UNROLL for (int c = 0; c < PLANES; ++c) {
             Piece piece[4];
             F code[4];
-            SL_UNROLL for (int i = 0; i < 4; ++i) piece[i] = piece_of(k.shift, light[c][i]);
+            SL_UNROLL for (int i = 0; i < 4; ++i) piece[i] = octave_of(k.shift, light[c][i]);
             codes_in<4>(k.pieces, piece, code);
             at.store(k.codes, c, ((code[0] + code[1]) + (code[2] + code[3])) * 0.25f);
             const F across = min(abs(code[0] - code[1]), splat(2.0f)) + min(abs(code[2] - code[3]), splat(2.0f));
