@@ -1,4 +1,4 @@
-"""The curve of whole-number codes in pieces that a kernel evaluates without a search: a polynomial an octave of light."""
+"""The curve of whole-number codes in pieces that a kernel evaluates without a search: polynomials by octave."""
 
 from __future__ import annotations
 
@@ -97,5 +97,10 @@ def _beyond(signal: Floats, fine: Floats, curve: Floats) -> Floats:
     """Return the light of signals, straight on beyond 0 and 1."""
     inside = np.clip(signal, 0, 1)
     far = max(len(fine) // 256, 1)
-    slopes = ((curve[far] - curve[0]) / (fine[far] - fine[0]), (curve[-1] - curve[-1 - far]) / (fine[-1] - fine[-1 - far]))
-    return np.asarray(np.interp(inside, fine, curve) + np.where(signal < inside, slopes[0], slopes[1]) * (signal - inside))
+    slopes = (
+        (curve[far] - curve[0]) / (fine[far] - fine[0]),
+        (curve[-1] - curve[-1 - far]) / (fine[-1] - fine[-1 - far]),
+    )
+    return np.asarray(
+        np.interp(inside, fine, curve) + np.where(signal < inside, slopes[0], slopes[1]) * (signal - inside)
+    )

@@ -52,6 +52,7 @@ class HDRLift(Node):
     """
 
     id = "HDRLift"
+    version = 2  # 2: codes and PQ in pieces; the last bits
     Params = HDRLiftParams
     tileable = False
     scratch = 3.0

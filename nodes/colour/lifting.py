@@ -265,8 +265,9 @@ def lift_planes(
         to_lms=(to_lms * (given / PQ_PEAK)).ravel(), from_lms=(from_lms * (PQ_PEAK / made)).ravel(), gain=lift.gain,
         **lift.curve.arguments(), saturation=float(np.log2(lift.saturation)), back=lift.back,
         encoding=(encoding(), (0.0, 1.0)), decoding=(decoding(), (0.0, 1.0)),
-        **pieces(source), table=table(source), to_source=to_source.ravel(), from_source=np.linalg.inv(to_source).ravel(),
-        level=lift.level, deband=lift.deband if lift.back else smooth is not None,
+        **pieces(source), table=table(source), to_source=to_source.ravel(),
+        from_source=np.linalg.inv(to_source).ravel(), level=lift.level,
+        deband=lift.deband if lift.back else smooth is not None,
         clip=lift.stops > 0 if lift.back else recover is not None, led=lift.led,
         plane=np.resize(np.asarray(planes, np.int32), 3), planes=len(planes),
     )  # fmt: skip

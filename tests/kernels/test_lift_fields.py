@@ -13,6 +13,7 @@ from safelight.colour.transfer import pq, pq_light
 from safelight.graph.device import Device
 from safelight.graph.node import Settings
 from safelight.graph.region import Region
+from safelight.nodes.colour.code_pieces import pieces_of
 from safelight.nodes.colour.lift_fields import pieces
 from safelight.nodes.colour.lifting import working_to_lms
 from safelight.nodes.colour.source import Source, source_in
@@ -151,6 +152,24 @@ def test_lift_reduce(size: tuple[int, int], led: int) -> None:
     np.testing.assert_allclose(clip[2:], full.mean(axis=-1)[: 3 * led], atol=1e-3)
     np.testing.assert_allclose(clip[0], full.min(axis=0).mean(axis=-1), atol=1e-3)
     np.testing.assert_allclose(clip[1], v.mean(axis=0).mean(axis=-1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "curve", "bits", "fewest"), [
+    ("power", lambda e: e**2.4, 8, 32),
+    ("kinked", lambda e: np.where(e < 0.3, e / 5, 0.06 + (e - 0.3) * 0.94 / 0.7), 8, 64),
+])  # fmt: skip
+def test_codes_of_any_curve(name: str, curve: Any, bits: int, fewest: int) -> None:
+    """Curves that take many pieces are looked up in memory, others in registers: codes are the same either way."""
+    fine = np.linspace(0, 1, 16385)
+    source = Source(np.eye(3), pieces=pieces_of(curve(fine), fine, 2**bits - 1))
+    assert source.pieces is not None and source.pieces.shape[1] >= fewest
+    codes = np.resize(np.arange(2**bits), (1, 19, 2 * 35)).repeat(3, axis=0)
+    image = curve(codes / (2**bits - 1)).astype(np.float32)
+    [made, _clip] = run(
+        "lift_reduce", half((19, 70)), {"codes": 4, "clip": 2}, image=image, **pieces(source), level=1.0, want_codes=1,
+        to_source=np.eye(3).ravel(), want_clip=0, led=0, plane=np.arange(3), planes=3,
+    )  # fmt: skip
+    np.testing.assert_allclose(made[:3], quads(codes, "edge").mean(axis=-1), atol=0.02)
 
 
 @pytest.mark.parametrize("size", SIZES)
