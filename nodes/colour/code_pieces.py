@@ -46,7 +46,8 @@ def pieces_of(curve: Floats, fine: Floats, codes: int) -> Floats:
 
 def shift_of(pieces: Floats) -> int:
     """Return how many bits of a float tell the place within a piece."""
-    return MANTISSA - (pieces.shape[1] // OCTAVES).bit_length() + 1
+    per: int = pieces.shape[1] // OCTAVES
+    return MANTISSA + 1 - per.bit_length()
 
 
 def code_in(pieces: Floats, light: npt.ArrayLike) -> Floats:
