@@ -5,7 +5,7 @@ Works on the host: what stands out is a small part of a frame, so pieces are lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,12 @@ from scipy import ndimage, sparse
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Around = tuple[Ints, Ints]
+"""Positions in the flat frame, and the piece that each is counted for."""
 
 EIGHT = np.ones((3, 3), bool)
-RING = 4
+RING, BESIDE = (2, 4), (4, 6)
+"""Pixels off a piece: where its surroundings lie, and what it lies on."""
 DENSE = 0.03
 
 
@@ -35,6 +38,8 @@ class Pieces:
     """(n, 4): x0, y0, x1, y1, exclusive, in pixels of the region."""
     sums: Mapping[str, Floats]
     """Measurements by name."""
+    beside: Around
+    """What lies BESIDE its pieces."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -47,7 +52,7 @@ class Pieces:
 def none(tone: str, shape: tuple[int, int]) -> Pieces:
     """Return no pieces."""
     empty = np.zeros(0, np.intp)
-    return Pieces(tone, shape, empty, empty, np.zeros((0, 4), np.intp), {})
+    return Pieces(tone, shape, empty, empty, np.zeros((0, 4), np.intp), {}, (empty, empty))
 
 
 def means(index: Ints, values: Any, count: int) -> Floats:
@@ -129,7 +134,7 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
     def mean(name: str) -> Floats:
         return means(index, fields[name].ravel()[at], n)
 
-    around, owner = surroundings(at, index, shape)
+    (around, owner), beside = surroundings(at, index, shape, (RING, BESIDE))
     sums = {
         "area": number,
         "peak": peak[keep],
@@ -154,29 +159,34 @@ def pieces(tone: str, fields: Mapping[str, Any], low: float, high: float, seeded
         "after": means(owner, np.abs(fields["after"].ravel()[around]), n),
         "raised": mean("here") - means(owner, fields["here"].ravel()[around], n),
     }
-    return Pieces(tone, shape, at, index, boxes, sums)
+    return Pieces(tone, shape, at, index, boxes, sums, beside)
 
 
-def surroundings(
-    at: Ints, index: Ints, shape: tuple[int, int], nearest: int = 2, farthest: int = RING
-) -> tuple[Ints, Ints]:
-    """Return the pixels so far off a piece where no other piece lies, and the piece each surrounds."""
-    wide, near = (_grown(at, index, shape, reach) for reach in (farthest, nearest - 1))
-    found = np.flatnonzero((wide > 0) & (near == 0))
-    return found, wide[found].astype(np.intp) - 1
-
-
-def _grown(at: Ints, index: Ints, shape: tuple[int, int], reach: int) -> npt.NDArray[np.int32]:
-    """Return the flat frame with the largest piece + 1 of those within reach of each pixel, 0 where there is none."""
+def surroundings(at: Ints, index: Ints, shape: tuple[int, int], rings: Sequence[tuple[int, int]]) -> list[Around]:
+    """Return for each ring, (nearest, farthest) pixels off a piece, the pixels that lie in it where no piece is nearer,
+    and the piece each surrounds: of several the last."""
     height, width = shape
     out = np.zeros(height * width, np.int32)
     out[at] = index + 1
-    for stride, size in ((1, width), (width, height)):
-        # Of truth values numpy finds those that are set three times as fast.
-        marked = np.flatnonzero(out != 0)
-        values, place = out[marked], marked % width if stride == 1 else marked // width
-        for step in range(-reach, reach + 1):
-            inside = (place + step >= 0) & (place + step < size)
-            goal = marked[inside] + step * stride
-            out[goal] = np.maximum(out[goal], values[inside])
-    return out
+    marked, held = at, {0: len(at)}
+    seen: dict[int, Ints] = {}
+    for reach in sorted({reach for near, far in rings for reach in (near - 1, far)} - {0}):
+        step = reach - max(held)
+        marked = _grown(out, marked, 1, width, step)
+        marked = _grown(out, marked, width, height, step)
+        held[reach], seen[reach] = len(marked), out[marked].astype(np.intp) - 1
+    return [(marked[held[near - 1] : held[far]], seen[far][held[near - 1] :]) for near, far in rings]
+
+
+def _grown(out: npt.NDArray[np.int32], marked: Ints, stride: int, size: int, reach: int) -> Ints:
+    """Give the pixels within reach of the marked ones, along one axis of so many pixels, the largest of their values;
+    return the marked ones and then those that had none."""
+    values, place = out[marked], marked // stride % size
+    every = [marked]
+    for step in (step for step in range(-reach, reach + 1) if step):
+        inside = (place + step >= 0) & (place + step < size)
+        goal = marked[inside] + step * stride
+        was = out[goal]
+        out[goal] = np.maximum(was, values[inside])
+        every.append(goal[was == 0])
+    return np.concatenate(every)

@@ -71,7 +71,7 @@ def asked(
     alike: bool = False,
 ) -> Given:
     """Return what a frame has for the listed pixels; `alike`: neighbouring pieces had better move alike."""
-    offer = donors.offer(here, around.frame, around.field, holes, windows)
+    offer = donors.offer(here, around.frame, around.field, holes, windows, device)
     if alike:
         offer = replace(offer, vectors=_middling(offer, holes))
     fits = offer.cost <= np.maximum(FITS_GRAIN * sigma + FITS_AT_ALL, FITS_BETTER * offer.rough)

@@ -6,7 +6,7 @@ Frames are searched with `motion.blocks`; the kernels `dirt_blocks` and `dirt_de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,26 @@ class Frame:
     region: Region
     planes: Any
     pyramid: Pyramid
+    _greys: dict[bytes, Any] = field(default_factory=dict, repr=False)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return int(self.planes.nbytes) + self.pyramid.nbytes
+        """Bytes of all arrays, and of the grey that is made of them."""
+        return int(self.planes.nbytes) * 4 // 3 + self.pyramid.nbytes
+
+    def grey(self, turned: np.ndarray, device: Device) -> Any:
+        """Return the weighted sum of the planes, (1, H, W); made once for all the frames that are compared with this
+        one."""
+        if len(turned) == 1 or np.abs(turned[1:]).max() < 1e-6:
+            return self.planes[:1]
+        key = turned.tobytes()
+        if key not in self._greys:
+            out = device.empty((1, *self.planes.shape[1:]))
+            out[0] = self.planes[0] * np.float32(turned[0])
+            for plane, part in zip(self.planes[1:], turned[1:], strict=True):
+                out[0] += plane * np.float32(part)
+            self._greys[key] = out
+        return self._greys[key]
 
 
 def prepare(image: Image, device: Device) -> Frame:
@@ -85,15 +100,6 @@ def weights(sigma: np.ndarray) -> np.ndarray:
     """Return the records' weights in grey, of unit length: dust lies on all of them, the noise of each is its own."""
     power = 1 / np.median(sigma, axis=1) ** 2
     return np.asarray(power / np.sqrt((power**2).sum()))
-
-
-def _grey(planes: Any, turned: np.ndarray) -> Any:
-    if len(turned) == 1 or np.abs(turned[1:]).max() < 1e-6:
-        return planes[:1]
-    out = planes[:1] * np.float32(turned[0])
-    for plane, part in zip(planes[1:], turned[1:], strict=True):
-        out[0] += plane * np.float32(part)
-    return out
 
 
 def _of_features(gain: np.ndarray, turned: np.ndarray) -> tuple[float, ...]:
@@ -209,8 +215,8 @@ def measure(
     turned = TURN.T @ weight if n == 3 else np.ones(1)
     typical = float(np.sqrt(np.median(sigma**2)))
     steps = []
-    steady = xp.empty((len(offsets), work.height, work.width), dtype=np.float32)
-    moved = xp.empty((n * len(offsets), work.height, work.width), dtype=np.float32)
+    steady = device.empty((len(offsets), work.height, work.width))
+    moved = device.empty((n * len(offsets), work.height, work.width))
     for i, offset in enumerate(offsets):
         other = others[offset]
         vectors = quarter(
@@ -220,7 +226,7 @@ def measure(
         compensate(other.planes, vectors, device, out=moved[n * i : n * (i + 1)], isa=isa)
         steps.append(_host(vectors))
         smooth_vectors = np.rint(middle(middle(steps[-1], 5, 1), 5, 2))
-        compensate(_grey(other.planes, turned), xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
+        compensate(other.grey(turned, device), xp.asarray(smooth_vectors), device, out=steady[i : i + 1], isa=isa)
     inner = here.region
     per = 1 / (typical * np.sqrt(2 * np.maximum(whole, 0.05)))
     of_records = np.sqrt(2 * np.asarray(_of_features(smooth, turned))[1:]) * np.median(sigma, axis=1)
@@ -247,7 +253,7 @@ def measure(
     found = _host(sums).reshape(len(offsets), each, blocks.height, blocks.width).astype(np.float64)
     match = _match(found, per, of_records, force)
     power = found[:2, n] / (256 * BLOCK * BLOCK)
-    out = xp.empty((len(PLANES), inner.height, inner.width), dtype=np.float32)
+    out = device.empty((len(PLANES), inner.height, inner.width))
     launch(
         device,
         "dirt_depart",

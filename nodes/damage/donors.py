@@ -30,7 +30,8 @@ _FEWEST = 40
 """Undamaged pixels that must be compared around a piece before a vector counts as tested."""
 _GAIN = 0.1
 """Part of its cost by which another vector must be better: less is the grain's doing."""
-_STEPS = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+_UNTOLD = 1e38
+"""Cost of a vector that could not be tested, or more."""
 _ROW = 256
 """Places that `sampled` reads in one row."""
 
@@ -163,7 +164,9 @@ def blocks(
     return np.asarray(found[[1, 0]], np.float64) * step
 
 
-def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows) -> Offer:
+def offer(
+    here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Holes, windows: Windows, device: Device
+) -> Offer:
     """Test, for every piece, the vectors of the blocks around it on the undamaged pixels around it; refine the best."""
     count = len(holes.boxes)
     vectors, cost = np.zeros((count, 2)), np.full(count, np.inf)
@@ -173,7 +176,7 @@ def offer(here: Frame, there: Frame, field: npt.NDArray[np.float64], holes: Hole
         chosen = np.nonzero(windows.size == number)[0]
         if len(chosen):
             ring = _Ring.around(here, there, holes.boxes[chosen], half, every)
-            vectors[chosen], cost[chosen] = _best(ring, field)
+            vectors[chosen], cost[chosen] = _best(ring, field, every, device)
             rough[chosen] = ring.rough(across[chosen])
             shift[chosen] = ring.shift(vectors[chosen])
     return Offer(vectors, cost, rough, shift)
@@ -244,34 +247,6 @@ class _Ring:
         at = y * w + x
         return cls(here, there, middle, y, x, at, inside & here.good[y, x], here.luma[y, x], weight, half)
 
-    def part(self, chosen: Ints) -> _Ring:
-        """Return the ring of the chosen pieces alone."""
-        return _Ring(
-            self.here,
-            self.there,
-            self.middle[chosen],
-            self.y[chosen],
-            self.x[chosen],
-            self.at[chosen],
-            self.use[chosen],
-            self.luma[chosen],
-            self.weight,
-            self.half,
-        )
-
-    def cost(self, vectors: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        """Return the mean difference at these vectors (pieces, 2), without that of the means."""
-        use, at = self._at(self.there, vectors)
-        n = use.sum(1)
-        weight = np.where(use, self.weight, np.float32(0))
-        total = np.maximum(weight.sum(1), np.float32(1e-6))
-        d = (self.luma - self.there.luma.ravel().take(at)) * weight
-        mean = d.sum(1) / total
-        away = np.abs(d - weight * mean[:, None]).sum(1) / total
-        # A displaced copy that shows little in common with the surroundings is no evidence.
-        enough = (n >= _FEWEST) | (2 * n >= np.maximum(self.use.sum(1), 1))
-        return np.where(enough & (n >= 8), away.astype(np.float64), np.inf)
-
     def rough(self, across: Ints) -> npt.NDArray[np.float64]:
         """Return how badly each sample is foretold by the mean of two that lie `across` (pieces) pixels to either
         side of it, over rows or columns, whichever does better: what a fill from the surroundings would miss."""
@@ -313,59 +288,34 @@ class _Ring:
         return use & frame.good.ravel().take(at), at
 
 
-def _best(ring: _Ring, field: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return each piece's best vector, to a quarter pixel, and its cost."""
-    cy, cx = ring.middle.T
-    (h, w), (rows, columns) = ring.here.luma.shape, field.shape[1:]
-    reach = ring.half + 4
-
-    def proposed(j: int, i: int) -> Ints:
-        by = np.clip((cy + j * reach) * rows // h, 0, rows - 1)
-        bx = np.clip((cx + i * reach) * columns // w, 0, columns - 1)
-        return np.asarray(field[:, by, bx].T, np.intp)
-
-    found = [proposed(j, i) for j in (-1, 0, 1) for i in (-1, 0, 1)]
-    # Where the surroundings cannot tell vectors apart (an edge hidden along its length), the middle of what the search
-    # found around stays.
-    best: Ints = np.sort(found, axis=0)[4]
-    least = ring.cost(best)
-    for tried in (np.zeros_like(best), *found):
-        fresh = np.nonzero((tried != best).any(1))[0]
-        if len(fresh):
-            cost = ring.part(fresh).cost(tried[fresh])
-            better = cost < (1 - _GAIN) * least[fresh]
-            best[fresh[better]], least[fresh[better]] = tried[fresh[better]], cost[better]
-    sides = np.empty((4, len(cy)))
-    left = np.arange(len(cy))
-    for _ in range(4):
-        some = ring.part(left)
-        for side, step in enumerate(_STEPS):
-            sides[side, left] = some.cost(best[left] + step)
-        nearest = sides[:, left].argmin(0)
-        lowest = sides[nearest, left]
-        moved = lowest < (1 - _GAIN) * least[left]
-        left, nearest, lowest = left[moved], nearest[moved], lowest[moved]
-        if not len(left):
-            break
-        best[left] += _STEPS[nearest]
-        least[left] = lowest
-    if len(left):
-        some = ring.part(left)
-        for side, step in enumerate(_STEPS):
-            sides[side, left] = some.cost(best[left] + step)
-    out, between = best.astype(np.float64), least.copy()
-    for axis in (0, 1):
-        low, high = sides[2 * axis], sides[2 * axis + 1]
-        with np.errstate(invalid="ignore"):
-            slope = np.maximum(low, high) - least
-            offset = np.where(
-                (slope > 2 * _GAIN * least + 1e-9) & np.isfinite(slope), (low - high) / np.maximum(2 * slope, 1e-9), 0
-            )
-            offset = np.rint(np.clip(np.where(np.isfinite(offset), offset, 0), -0.5, 0.5) * 4) / 4
-        out[:, axis] += offset
-        # What the cost would be between the pixels, by the same V.
-        between -= np.where(np.isfinite(slope), slope, 0) * np.abs(offset)
-    return out, np.where(np.isfinite(least), np.maximum(between, least * 0.4), least)
+def _best(
+    ring: _Ring, field: npt.NDArray[np.float64], every: int, device: Device
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return each piece's best vector, to a quarter pixel, and its cost: see the kernel `repair_vectors`."""
+    count, half = len(ring.middle), ring.half
+    out = device.empty((3, 1, count))
+    listed = Region.sized(count, 1)
+    whole = Region.sized(ring.here.luma.shape[1], ring.here.luma.shape[0])
+    side = len(range(-half, half + 1, every))
+    launch(
+        device,
+        "repair_vectors",
+        listed,
+        middle=(np.ascontiguousarray(ring.middle.T[:, None], np.float32), listed),
+        here=(ring.here.luma, whole),
+        there=(ring.there.luma, whole),
+        good=ring.here.good.view(np.uint8),
+        giving=ring.there.good.view(np.uint8),
+        field=(field.astype(np.float32), Region.sized(field.shape[2], field.shape[1])),
+        weight=(ring.weight.reshape(side, side), Region.sized(side, side)),
+        out=(out, listed),
+        half=half,
+        every=every,
+        fewest=_FEWEST,
+        gain=_GAIN,
+    )
+    cost = out[2, 0].astype(np.float64)
+    return out[:2, 0].T.astype(np.float64), np.where(cost < _UNTOLD, cost, np.inf)
 
 
 def sampled(

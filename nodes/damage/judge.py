@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from safelight.nodes.damage.blobs import Ints, Pieces, means, none, pieces, surroundings
+from safelight.nodes.damage.blobs import Ints, Pieces, means, none, pieces
 from safelight.nodes.damage.departure import Departure
 from safelight.nodes.damage.odds import COLOURED, COLOURED_AT_END, GREY, GREY_AT_END, log_odds
 from safelight.nodes.damage.trails import REACH, Spots, company, falling, shared
@@ -167,12 +167,12 @@ def odds_of_edges(judged: Sequence[tuple[Pieces, Floats]], plane: Any) -> None:
     """
     if not judged or min(plane.shape) < 2:
         return
-    slope = np.hypot(*np.gradient(plane))
-    rows = ndimage.uniform_filter1d(slope, 11, 0)[::7]
+    slope = slopes(plane)
+    rows = _every(slope, 7, 5)
     usual = np.sort(ndimage.uniform_filter1d(rows, 11, 1)[:, ::7].ravel())
     ranks = []
     for one, _ in judged:
-        at, index = surroundings(one.at, one.index, one.shape, 4, 6)
+        at, index = one.beside
         ranks.append(np.searchsorted(usual, means(index, slope.ravel()[at], len(one))) / len(usual))
     held = np.concatenate([rank[odds > 0] for rank, (_, odds) in zip(ranks, judged, strict=True)])
     if not len(held):
@@ -183,6 +183,29 @@ def odds_of_edges(judged: Sequence[tuple[Pieces, Floats]], plane: Any) -> None:
         share = float((of_edges / (of_edges + 1 - share)).sum()) / (len(held) + DOUBT)
     for rank, (_, odds) in zip(ranks, judged, strict=True):
         odds += np.log((1 - share) / (1 - share + share * (EDGY + 1) * rank**EDGY))
+
+
+def slopes(plane: Any) -> npt.NDArray[np.float32]:
+    """Return the length of a plane's gradient, (H, W), of at least two rows and columns; as `numpy.gradient` and
+    `hypot` find it, in a third of the time."""
+    square = np.zeros(plane.shape, np.float32)
+    part = np.empty(plane.shape, np.float32)
+    for source, out in ((plane, part), (plane.T, part.T)):
+        np.subtract(source[2:], source[:-2], out=out[1:-1])
+        out[1:-1] *= np.float32(0.5)
+        out[0], out[-1] = source[1] - source[0], source[-1] - source[-2]
+        np.multiply(part, part, out=part)
+        square += part
+    return np.sqrt(square, out=square)
+
+
+def _every(plane: Any, stride: int, reach: int) -> npt.NDArray[np.float32]:
+    """Return every `stride`-th row of the mean over `reach` rows to either side, mirrored beyond the edges."""
+    rows = np.pad(np.arange(len(plane)), reach, mode="symmetric")
+    total = np.zeros_like(plane[::stride])
+    for step in range(2 * reach + 1):
+        total += plane[rows[step : step + len(plane) : stride]]
+    return np.asarray(total / np.float32(2 * reach + 1), np.float32)
 
 
 def prior(sure: int, pixels: int) -> float:

@@ -18,7 +18,7 @@ struct dirt_depart_args {
     sl::In centre;       // grey, red - blue, green against both (orthonormal), or one plane
     sl::In others;       // before, after, two before, two after: their planes
     sl::In steady;       // grey of the same, moved by vectors smooth enough to keep what moves by itself
-    sl::In match;        // block by block of 16 x 16: for each of the four, the bias of each plane, the variance that
+    sl::InOwn match;      // block by block of 16 x 16: for each of the four, the bias of each plane, the variance that
                          // motion left in grey; of three planes then that in each record once the others are known, and
                          // the coefficients of G, B for R, of R, B for G, of R, G for B
     sl::Out out;         // grey seed, support; of the record that departs most its seed and support, and by how much the

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from safelight.nodes.damage.blobs import DENSE, EIGHT, RING, components, means, most, surroundings
+from safelight.nodes.damage.blobs import BESIDE, DENSE, EIGHT, RING, components, means, most, surroundings
 from safelight.nodes.damage.departure import middle
 
 
@@ -30,16 +30,23 @@ def test_both_ways_of_finding_components_agree() -> None:
     assert hot.mean() > DENSE and components(hot)[2] == 4
 
 
-def test_surroundings_are_those_of_maximum_filter() -> None:
+@pytest.mark.parametrize("size", [(70, 45), (1, 60), (60, 1), (3, 3)])
+def test_surroundings_are_those_of_maximum_filter(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)
-    labels, count = ndimage.label(rng.random((70, 45)) < 0.01, EIGHT)
+    labels, count = ndimage.label(rng.random(size) < 0.01 * 3150 / np.prod(size) ** 0.97, EIGHT)
     at = np.flatnonzero(labels)
-    found, owner = surroundings(at, labels.ravel()[at] - 1, labels.shape)
-    near, wide = (ndimage.maximum_filter(labels, 2 * reach + 1, mode="constant") for reach in (1, RING))
-    ring = np.where(near == 0, wide, 0)
-    np.testing.assert_array_equal(found, np.flatnonzero(ring))
-    np.testing.assert_array_equal(owner, ring.ravel()[found] - 1)
-    assert count > 5
+    rings = (RING, BESIDE, (1, 1), (2, 6))
+    for (found, owner), (nearest, farthest) in zip(
+        surroundings(at, labels.ravel()[at] - 1, labels.shape, rings), rings, strict=True
+    ):
+        near, wide = (
+            ndimage.maximum_filter(labels, 2 * reach + 1, mode="constant") for reach in (nearest - 1, farthest)
+        )
+        ring = np.where(near == 0, wide, 0)
+        order = np.argsort(found)
+        np.testing.assert_array_equal(found[order], np.flatnonzero(ring))
+        np.testing.assert_array_equal(owner[order], ring.ravel()[found[order]] - 1)
+    assert count > 0
 
 
 def test_groups() -> None:

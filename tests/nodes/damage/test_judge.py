@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from safelight.nodes.damage.blobs import Pieces
+from safelight.nodes.damage.blobs import BESIDE, Pieces, surroundings
 from safelight.nodes.damage.judge import odds_of_edges
 
 
@@ -14,7 +14,11 @@ def squares(places: np.ndarray, shape: tuple[int, int]) -> Pieces:
     step = np.array([(y, x) for y in range(3) for x in range(3)])
     at = np.concatenate([(y + step[:, 0]) * shape[1] + x + step[:, 1] for x, y in places])
     boxes = np.array([(x, y, x + 3, y + 3) for x, y in places])
-    return Pieces("dark", shape, at, np.repeat(np.arange(len(places)), 9), boxes, {})
+    return of_pixels(at, np.repeat(np.arange(len(places)), 9), boxes, shape)
+
+
+def of_pixels(at: np.ndarray, index: np.ndarray, boxes: np.ndarray, shape: tuple[int, int]) -> Pieces:
+    return Pieces("dark", shape, at, index, boxes, {}, surroundings(at, index, shape, [BESIDE])[0])
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_next_to_nothing(size: tuple[int, int]) -> None:
     odds_of_edges([], np.zeros(size, np.float32))
     odds = np.array([1.0])
     odds_of_edges(
-        [(Pieces("dark", size, np.array([0]), np.array([0]), np.array([[0, 0, 1, 1]]), {}), odds)],
+        [(of_pixels(np.array([0]), np.array([0]), np.array([[0, 0, 1, 1]]), size), odds)],
         np.zeros(size, np.float32),
     )
     assert np.isfinite(odds).all()
