@@ -98,7 +98,7 @@ class DirtDetect(Node):
     """
 
     id = "DirtDetect"
-    version = 3
+    version = 4
     inputs = (
         Port("input", "The plate, scene-linear."),
         Port("infrared", "Infrared scan of the same frames, first channel.", optional=True),
