@@ -16,6 +16,10 @@ DIRECTIONS = (
 )
 FARTHEST = 256
 """Steps a ray takes at most."""
+WITHIN = 2
+"""Pixels to each side that a direction is shared with."""
+SHARED = 0.05, 0.2
+"""How well a direction's ends agree around, of 1: chance, structure."""
 
 
 def smoothed(planes: Floats, known: Bools, y: Ints, x: Ints) -> Floats:
@@ -43,6 +47,9 @@ def fill(
     by how well their ends agree against `sigma` (domain units), and by nearness. After the directional interpolation
     used for concealing blocks (Zeng and Liu 1999).
 
+    Some direction agrees by chance at every pixel. One that structure runs along agrees at its neighbours too; where
+    none does, pixels are given the mean of the filled ones around, or each would follow another direction: speckle.
+
     Parameters
     ----------
     planes:
@@ -58,6 +65,8 @@ def fill(
     bottom = np.zeros(len(y), np.float64)
     lone = np.zeros_like(top)
     lone_weight = np.zeros_like(bottom)
+    shared = np.zeros_like(bottom)
+    around = _neighbours(y, x)
     for step in directions:
         far: list[npt.NDArray[np.float64]] = []
         ends: list[Floats] = []
@@ -69,17 +78,50 @@ def fill(
         both = np.isfinite(a) & np.isfinite(b)
         gap = np.abs(ends[0] - ends[1]).mean(0)
         near = np.where(both, a + b, 1.0)
-        weight = np.where(both, np.exp(-0.5 * np.minimum(gap / (1.5 * sigma), 8.0) ** 2) / near**2, 0.0)
+        alike = np.where(both, np.exp(-0.5 * np.minimum(gap / (1.5 * sigma), 8.0) ** 2), 0.0)
+        weight = alike / near**2
         share = np.where(both, b / near, 0.0)
         top += weight * (share * ends[0] + (1 - share) * ends[1])
         bottom += weight
+        shared += weight * _mean_of(alike, around)
         for distance, end in zip(far, ends, strict=True):
             w = np.where(np.isfinite(distance), 1 / np.maximum(distance, 1.0) ** 2, 0.0)
             lone += w * end
             lone_weight += w
     joined = bottom > 0
     value = np.where(joined, top / np.where(joined, bottom, 1), lone / np.where(lone_weight > 0, lone_weight, 1))
+    low, high = SHARED
+    known_by = np.clip((shared / np.where(joined, bottom, 1) - low) / (high - low), 0, 1)
+    alone = np.nonzero(joined & (known_by < 1))[0]
+    if len(alone):
+        calm = np.stack([_mean_of(plane, around) for plane in value])[:, alone]
+        value[:, alone] = known_by[alone] * value[:, alone] + (1 - known_by[alone]) * calm
     return value.astype(np.float32), lone_weight > 0
+
+
+def _neighbours(y: Ints, x: Ints) -> list[tuple[Ints, Ints]]:
+    """Return pairs of listed pixels within WITHIN of each other, step by step: indices of the one, of the other."""
+    width = int(x.max(initial=0)) + 2 * WITHIN + 1
+    key = y * width + x
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    found = []
+    for j in range(-WITHIN, WITHIN + 1):
+        for i in range(-WITHIN, WITHIN + 1):
+            goal = key + (j * width + i)
+            at = np.minimum(np.searchsorted(ordered, goal), max(0, len(ordered) - 1))
+            here = np.nonzero(ordered[at] == goal)[0]
+            found.append((here, order[at[here]]))
+    return found
+
+
+def _mean_of(values: npt.NDArray[np.float64], around: list[tuple[Ints, Ints]]) -> npt.NDArray[np.float64]:
+    """Return for each listed pixel the mean of a value over itself and its neighbours."""
+    total, count = np.zeros_like(values), np.zeros_like(values)
+    for here, there in around:
+        total[here] += values[there]
+        count[here] += 1
+    return total / count
 
 
 def _march(known: Bools, y: Ints, x: Ints, step: npt.NDArray[np.float64]) -> tuple[Ints, Ints, Ints]:
