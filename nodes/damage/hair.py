@@ -101,6 +101,7 @@ class HairDetect(Node):
     """
 
     id = "HairDetect"
+    version = 2
     inputs = (Port("input", "The plate."),)
     outputs = (
         Port(

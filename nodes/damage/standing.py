@@ -36,7 +36,7 @@ NEAR, RING = 7, 41
 """Sides of the squares in which a shape, and what is around it, are compared with other frames."""
 STAYS = 1.4
 """How much more unlike a shape must be where the scene went than at its own place."""
-MOVES = 0.9
+MOVES = 0.85
 """How much less unlike what is around must be where it went: else the motion may be none."""
 BARE = 0.02
 """Share of its surroundings with detail of their own below which a shape stands before nothing."""
@@ -172,11 +172,16 @@ def standing(
         across = np.abs(dx * nx + dy * ny) >= np.maximum(ACROSS, SLIDES * np.hypot(dx, dy))
         asked += across
         moved = ndimage.map_coordinates(other, there, order=1, mode="nearest")
+        # A shape that stands lies in the other frame too: where it would be seen beside itself nothing is compared.
+        rows, columns = (
+            np.rint(np.clip(at, 0, size - 1)).astype(np.intp) for at, size in zip(there, (h, w), strict=True)
+        )
+        beside = inside & clear & clear[rows, columns]
         for i, one in enumerate((other, moved)):
             # What came from beyond the frame's edge was nothing there.
             off = np.abs(own - (one if i == 0 else np.where(inside, one, 0)))
             shape[i] += np.where(across & rim, off, 0)
-            ring[i] += np.where(inside & clear, off, 0)
+            ring[i] += np.where(beside, off, 0)
     shape = np.stack([ndimage.uniform_filter(one, NEAR, mode="constant") for one in shape])
     nearby = np.stack([ndimage.uniform_filter(one, RING, mode="constant") for one in ring])
     known = (asked >= max(2, len(others) / 4)) & shapes

@@ -12,7 +12,8 @@ from safelight.host_adapters.cli.bench._damage_figures import Detection, Fill, M
 from safelight.host_adapters.cli.bench.table import Row
 
 PARAMS = {"dust": 0.0, "gate_hairs": 4}
-SEED = 140
+SEEDS = 140, 1140, 2140
+"""Four hairs each: where they lie decides much, as nothing tells those before what stands still."""
 TARGET = 0.8
 
 
@@ -47,28 +48,36 @@ def rows(
     damaged: Damaged,
     detect: Detect,
     repaired: Repaired,
+    *,
+    quick: bool = False,
 ) -> Iterator[Row]:
     """Measure HairDetect, scene by scene as it needs motion, and Repair under the true matte."""
     all_found, false, fill = Detection(), [], Fill()
     each: list[tuple[str, float]] = []
+    seeds = SEEDS[:1] if quick else SEEDS
     for number, (name, frames) in enumerate(scenes.items()):
-        shot: Shot = damaged(name, frames, SEED + number, {**PARAMS, "visibility": visible})
+        own = Detection()
+        for seed in seeds:
+            shot: Shot = damaged(name, frames, seed + number, {**PARAMS, "visibility": visible})
+            if "HairDetect" in have:
+                mattes = detect(shot, shot.damaged, "HairDetect")
+                for frame in shot.middle:
+                    changed = touched(shot.undamaged[frame].data, shot.damaged[frame].data)
+                    for one in (own, all_found):
+                        one.add(mattes[frame].data[0].astype(np.float64), shot.mask(frame), changed)
+            if "Repair" in have:
+                made, _ = repaired(shot, shot.damaged, shot.truth)
+                for frame, image in made.items():
+                    fill.add(image.data, shot.undamaged[frame].data, shot.clean[frame].data, shot.mask(frame))
         if "HairDetect" in have:
-            mattes, clear = detect(shot, shot.damaged, "HairDetect"), detect(shot, shot.undamaged, "HairDetect")
-            own = Detection()
-            for frame in shot.middle:
-                changed = touched(shot.undamaged[frame].data, shot.damaged[frame].data)
-                for one in (own, all_found):
-                    one.add(mattes[frame].data[0].astype(np.float64), shot.mask(frame), changed)
-                false.append(float((clear[frame].data[0] >= 0.5).mean()))
+            clear = detect(shot, shot.undamaged, "HairDetect")
+            false += [float((clear[frame].data[0] >= 0.5).mean()) for frame in shot.middle]
             each.append((name, own.at(0.5)[2]))
-        if "Repair" in have:
-            made, _ = repaired(shot, shot.damaged, shot.truth)
-            for frame, image in made.items():
-                fill.add(image.data, shot.undamaged[frame].data, shot.clean[frame].data, shot.mask(frame))
     if "HairDetect" in have:
         precision, recall, both = all_found.at(0.5)
-        note = f"matte ≥ 0.5; {len(scenes)} shots of {len(next(iter(scenes.values())))} frames, outlines within 1 pixel"
+        length = len(next(iter(scenes.values())))
+        hairs = PARAMS["gate_hairs"] * len(seeds)
+        note = f"matte ≥ 0.5; {len(scenes)} shots of {length} frames, {hairs:g} hairs on each, outlines within 1 pixel"
         yield Row("gate hairs: HairDetect, precision", precision, "", note=note)
         yield Row("gate hairs: HairDetect, recall", recall, "", note="only where the scene moves can it tell")
         yield Row("gate hairs: HairDetect, F1", both, "", f"≥ {TARGET} where the scene moves")

@@ -380,7 +380,7 @@ def run(*, quick: bool) -> list[Row]:
         if kind == "dust":
             rows += _straw(shots[0], quick)
             rows += _false_repairs(shots, have)
-    rows += _damage_hair.rows(clean, VISIBLE, have, damaged, detect, repaired)
+    rows += _damage_hair.rows(clean, VISIBLE, have, damaged, detect, repaired, quick=quick)
     rows += _damage_last_resort.rows(VISIBLE, damaged, rendered, _inpainted, quick=quick)
     rows += _times(have, quick)
     rows += _damage_frames.rows(rendered, GRAIN, quick=quick)

@@ -115,6 +115,15 @@ def test_hairs_before_a_moving_scene_are_found(moving) -> None:
         assert f1(detect(frames, at), truth[at]) > 0.75
 
 
+@pytest.mark.parametrize("speed", [(1.5, 4.0), (3.0, 5.0)])
+def test_before_next_to_nothing_a_hair_is_not_taken_for_the_scene_beside_it(speed: tuple[float, float]) -> None:
+    # The faintest detail passes; a hair of another frame, moved as that does, is the strongest thing around.
+    rng = np.random.default_rng(1)
+    faint = [0.5 * (frame / 0.5) ** 0.1 * np.exp2(rng.normal(0, 0.05, frame.shape)) for frame in scene(speed, grain=0)]
+    frames, truth = haired([frame.astype(np.float32) for frame in faint])
+    assert f1(detect(frames), truth[4]) > 0.9
+
+
 @pytest.mark.parametrize("speed", [(0.0, 3.0), (2.0, 1.0), (0.0, 0.4)])
 def test_a_clean_scene_is_left_alone(speed: tuple[float, float]) -> None:
     assert not detect(scene(speed), tone="all").any()
