@@ -15,13 +15,14 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage import ends, ridges, seeking, stretches, sways, uprights
+from safelight.nodes.damage import ends, ridges, seeking, stretches, uprights
+from safelight.nodes.damage.behaviour import Behaviour, Neighbour
 from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
 from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import STRIP, Floats
 from safelight.nodes.damage.scratched import ALONE, LEAST, judged
 from safelight.nodes.damage.seeking import GREY, SEARCH_SCALE, STEPS, Prepared, Sought
-from safelight.nodes.damage.uprights import Line, Neighbour
+from safelight.nodes.damage.uprights import Line
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.motion.blocks import WINDOW, pyramid
 
@@ -181,15 +182,14 @@ class ScratchDetect(Node):
         `around`: other frames, and how far away each is.
         """
         count = min(len(one.planes) for one in (centre, *(other for _, other in around)))
-        centre = replace(centre, planes=centre.planes[:count])
+        own, centre = centre, replace(centre, planes=centre.planes[:count])
         sigmas = centre.noise
         # Neighbours are subtracted, which takes fine motion; for those beyond, rough motion tells where the scene went.
         rough = float(np.median(sigmas[0]))
         neighbours = []
         for number, (away, other) in enumerate(around):
             where = seeking.scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
-            slopes = sways.slopes(centre.planes[0], other.planes[0])
-            neighbours.append(Neighbour(other.planes[:count], *where, away, slopes, sways.drift(slopes[:, ::3, ::3])))
+            neighbours.append(Neighbour(other.planes[:count], *where, away, (own, other)))
         beside = (seeking.moved(other.planes, other.vectors, device) for other in neighbours[:2])
         fresh = [centre.planes - one for one in beside if one is not None]
         lines = seeking.lines(_sought(params, centre.planes.shape[1]), centre, around, fresh, device)
@@ -207,7 +207,7 @@ class ScratchDetect(Node):
                     continue
                 seen = None
                 if neighbours:
-                    seen = uprights.verdict(part, centre.planes, neighbours, sigmas[index], quiet[index])
+                    seen = Behaviour(part, centre.planes, neighbours, sigmas[index], quiet[index])
                 whole, spans = part, 0.0
                 if part.wanders <= 2 + 0.015 * len(part.y):
                     whole, spans = uprights.extended(part, planes, sigmas[index])

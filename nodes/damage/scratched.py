@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from safelight.nodes.damage import uprights
-from safelight.nodes.damage.uprights import Line, Verdict
+from safelight.nodes.damage.behaviour import Behaviour, Verdict
+from safelight.nodes.damage.uprights import Line
 
 LEAST = 11.0
 """Score of a line at sensitivity 1. Of white noise no 1080p frame in a hundred has one."""
@@ -47,7 +48,9 @@ CALM, ASTRAY = 1.6, 3.0
 comes and goes says nothing."""
 
 
-def judged(line: Line, seen: Verdict | None, spans: float, tall: float, still: float) -> tuple[float, bool, float]:
+def judged(
+    line: Line, seen: Verdict | Behaviour | None, spans: float, tall: float, still: float
+) -> tuple[float, bool, float]:
     """Return how surely a part of a line is a scratch, 0 for none, whether it is one that stays in its place, and the
     score that it needs.
 
@@ -75,13 +78,13 @@ def judged(line: Line, seen: Verdict | None, spans: float, tall: float, still: f
         needs = ALONE_NEEDS * LEAST
     if line.fleeting and line.plane and seen.alone > COLOURED:
         needs = WEAK * LEAST
-    settled = seen.stays >= 0.3 and not line.fleeting and spans > 0 and seen.astray <= CALM
+    settled = not line.fleeting and spans > 0 and seen.stays >= 0.3 and seen.astray <= CALM
     # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
     settled = settled and (seen.passed < PASSED or seen.held >= HELD)
     uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
         return 0.8, False, needs
-    if seen.sways >= 1 and compared and seen.stays >= 0.3 and seen.passed < STEADY and seen.astray <= CALM:
+    if compared and seen.stays >= 0.3 and seen.passed < STEADY and seen.astray <= CALM and seen.sways >= 1:
         return 0.9, False, LEAST
     if stays and seen.passed < PASSED:
         return (0.8, False, 3.8 * LEAST) if line.fleeting and tall >= 0.5 else unknown

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from safelight.graph.device import Device
-from safelight.nodes.damage import ridges, tracks, uprights
+from safelight.nodes.damage import ridges, sways, tracks, uprights
 from safelight.nodes.damage.ridges import STRIP, Floats, Tone
 from safelight.nodes.damage.uprights import Line
 from safelight.nodes.motion.blocks import BLOCK, Pyramid, compensate, quarter, search
@@ -36,10 +37,15 @@ class Prepared:
     strips: Any
     """Evidence summed over strips, (planes, tones, strips, slants, W), int8, in thirty-seconds of its noise."""
 
+    @cached_property
+    def soft(self) -> Floats:
+        """Luma softened, (H, W): made when a line is first asked how it sways."""
+        return sways.soft(self.planes[0])
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        own = self.planes.nbytes + self.good.nbytes + self.noise.nbytes + self.strips.nbytes
+        own = self.planes.nbytes + self.good.nbytes + self.noise.nbytes + self.strips.nbytes + self.planes[0].nbytes
         return int(own) + (self.pyramid.nbytes if self.pyramid else 0)
 
 

@@ -95,13 +95,22 @@ def sways(
     return float(np.sqrt(min(left) / (len(at) - 2))) / max(SWAYS, SURE * error)
 
 
-def slopes(here: Floats, there: Floats) -> Floats:
-    """Return how two planes (H, W) change across, down, and from one to the other, a little softened; (3, H, W)."""
-    first, second = (ndimage.gaussian_filter(one, SOFT, mode="nearest") for one in (here, there))
+def soft(plane: Floats) -> Floats:
+    """Return a plane (H, W) a little softened."""
+    return np.asarray(ndimage.gaussian_filter(plane, SOFT, mode="nearest"))
+
+
+def changes(first: Floats, second: Floats) -> Floats:
+    """Return how two softened planes (H, W) change across, down, and from one to the other; (3, H, W)."""
     if min(first.shape) < 2:
         return np.zeros((3, *first.shape), np.float32)
     down, across = np.gradient(0.5 * (first + second))
     return np.stack([across, down, second - first]).astype(np.float32)
+
+
+def slopes(here: Floats, there: Floats) -> Floats:
+    """Return how two planes (H, W) change across, down, and from one to the other, a little softened; (3, H, W)."""
+    return changes(soft(here), soft(there))
 
 
 def drift(changes: Floats) -> float:

@@ -13,18 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from safelight.nodes.damage import sways
 from safelight.nodes.damage.ridges import CLIP, FLANK, GAP, STRIP, Floats, Tone
 from safelight.nodes.damage.tracks import Track
 
-BESIDE = 28
-"""Pixels beside a line where the scene's motion is looked up: blocks on a strong scratch follow the scratch."""
-MOVES = 1.25
-"""Pixels of sideways motion that tell a line that stays from one that moves."""
 SAME = 0.55
 """Share of a line's strength that is the line again."""
-ASIDE = 24
-"""Pixels a line is looked for to both sides, whatever the scene is found to do."""
 BARED = 0.1
 """Share of its step that a line must have in the picture itself, over a few rows."""
 MIX = np.array(
@@ -139,43 +132,6 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
     return Line(track, y, np.asarray(x, np.float32), tone, index, width, rows, step)
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """A frame around: its planes of light, and where the scene went to it, (2, blocks down, across) in pixels."""
-
-    planes: Floats
-    vectors: Floats | None
-    block: int
-    away: int
-    """Frames to it, below 0 for one before."""
-    slopes: Floats
-    """How luma changes across, down and to it; (3, H, W)."""
-    drift: float
-    """Pixels that the scene as a whole goes sideways."""
-
-
-def _vectors(other: Neighbour, y: npt.NDArray[np.int64], x: Floats) -> tuple[Floats, Floats]:
-    """Return where the scene goes at places (0 where it is not known): dx, dy."""
-    if other.vectors is None:
-        zero = np.zeros(len(y), np.float32)
-        return zero, zero
-    rows = np.clip(y // other.block, 0, other.vectors.shape[1] - 1)
-    columns = np.clip((x // other.block).astype(np.int64), 0, other.vectors.shape[2] - 1)
-    return other.vectors[0, rows, columns], other.vectors[1, rows, columns]
-
-
-def _again(line: Line, other: Neighbour, sigma: Floats, dx: Floats, dy: Floats, shifts: range) -> Floats:
-    """Return row by row the line's strength in another frame at places moved by (dx, dy); of the shifts, the best one
-    over a stretch."""
-    reach = line.width // 2 + GAP + FLANK + max(abs(shifts[0]), abs(shifts[-1])) + 1
-    plane = other.planes[line.plane]
-    y = line.y + np.rint(dy).astype(np.int64)
-    around = profile(plane, y, line.x + dx, reach)
-    each = strengths(around, sigma, line.tone, line.width, shifts)
-    smooth = ndimage.uniform_filter1d(each, 4 * STRIP, axis=1, mode="nearest")
-    return np.asarray(np.take_along_axis(each, smooth.argmax(0)[None], 0)[0])
-
-
 def _contrast(plane: Floats, line: Line) -> Floats:
     around = profile(plane, line.y, line.x, line.width // 2 + GAP + FLANK + 1)
     left = around.shape[1] // 2 - line.width // 2
@@ -202,185 +158,6 @@ def contrasts(planes: Floats, line: Line) -> npt.NDArray[np.float64]:
         rows = rows[(rows >= low) & (rows <= high)]
         found.append(float(rows.mean()) if len(rows) else 0.0)
     return np.array(found)
-
-
-def swerves(line: Line, others: list[Neighbour]) -> float:
-    """Return by how many pixels a line's motion from the frame before to the frame after departs from steady motion,
-    against the median of the picture: what a camera does, all the scene does."""
-    first, second = others[:2] if len(others) >= 2 else (None, None)
-    if (
-        first is None
-        or second is None
-        or first.vectors is None
-        or second.vectors is None
-        or first.block != second.block
-    ):
-        return 0.0
-    whole = np.median((first.vectors + second.vectors).reshape(2, -1), axis=1)
-    own = np.median(_vectors(first, line.y, line.x)[0] + _vectors(second, line.y, line.x)[0])
-    return abs(float(own - whole[0]))
-
-
-def flicker(line: Line, others: list[Floats]) -> float:
-    """Return how unevenly a line changes to other frames, along its length: the mean square of windows of rows, where
-    noise gives 1."""
-    window = 2 * STRIP
-    count = len(line.y) // window
-    if count < 3 or not others:
-        return 0.0
-    found = []
-    for other in others:
-        away = (line.strength - other)[: count * window].reshape(count, window).mean(1)
-        # What changes all along, or steadily, is a line of the scene that moved by a part of a pixel.
-        at = np.arange(count) - (count - 1) / 2
-        away = away - away.mean() - at * (away * at).sum() / (at * at).sum()
-        found.append(float((away**2).sum()) / (count - 2) * window / 2)
-    return float(np.mean(found))
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a line behaves from frame to frame; shares are of its own strength."""
-
-    stays: float
-    """How much of it is at the same place in other frames: the median of the frames."""
-    moves: float
-    """How much of it goes where the scene goes: the median of the frames."""
-    aside: float
-    """How much of it is found again, as a whole, at one place to the side: the median of the frames."""
-    passed: float
-    """Share of the length, over all frames, where the scene moves sideways behind it."""
-    held: float
-    """Where the scene moves: how much of it stays."""
-    follows: float
-    """Where the scene moves: how much of it goes with the scene, as a share of what stays at its very place."""
-    seen: float
-    """Its strength in the picture itself, in sigmas."""
-    edge: float
-    """How different its two sides are in the picture itself, all along, in sigmas: beside an edge of the scene."""
-    bare: float
-    """Its contrast in the picture itself, as a share of the step it was found with."""
-    flicker: float
-    """How unevenly it changes along its length from frame to frame, at its place: 1 for noise."""
-    alone: float
-    """How far one record alone has it: the contrast of the next, as a share of the largest; 1 for grey pictures."""
-    swerves: float
-    """How differently from the scene as a whole it changes its motion, if what moves with it is it: pixels."""
-    astray: float
-    """How unlike the moved scene is to the scene beside the line, in sigmas: large where motion is not understood."""
-    sways: float
-    """How far it sways by itself, as a multiple of what no line of a still scene does."""
-
-
-def verdict(line: Line, centre: Floats, others: list[Neighbour], sigma: Floats, quiet: float) -> Verdict:
-    """Compare a line with frames around.
-
-    Parameters
-    ----------
-    centre:
-        The line's frame: planes of light.
-    sigma:
-        Local noise of the line's plane.
-    quiet:
-        The frame's noise, where it is least.
-    """
-    w = centre.shape[2]
-    here = sigma[line.y, np.clip(line.x.astype(np.int64), 0, w - 1)]
-    around = profile(centre[line.plane], line.y, line.x, line.width // 2 + GAP + FLANK + 1)
-    left = around.shape[1] // 2 - line.width // 2
-    sides = around[:, left + line.width + GAP :][:, :FLANK].mean(1) - around[:, left - GAP - FLANK : left - GAP].mean(1)
-    edge = abs(float(np.nan_to_num(np.clip(sides / here, -CLIP, CLIP)).mean()))
-    if line.fleeting:
-        line = replace(line, strength=strength(around, here, line.tone, line.width))
-    own = max(line.mean, 1e-3)
-    zero = np.zeros(len(line.y), np.float32)
-    stays, moves, aside, astray = [], [], [], []
-    stood = []
-    seen_in = contrasts(centre, line)
-    bare = (1 if line.tone == "bright" else -1) * seen_in[line.plane] / max(line.step, 1e-3)
-    alone = 1.0
-    if len(centre) == 4:
-        records = np.sort(np.abs(np.linalg.pinv(MIX) @ seen_in))
-        alone = float(records[1] / max(records[2], 1e-6))
-    passed, held, whole, kept, went = 0, 0.0, 0.0, 0.0, 0.0
-    for other in others:
-        still = _again(line, other, here, zero, zero, range(-1, 2))
-        follow = [_vectors(other, line.y, line.x + off) for off in (0, -BESIDE, BESIDE)]
-        gone = [_again(line, other, here, dx, dy, range(-2, 3)).mean() / own for dx, dy in follow]
-        # Motion beside the line: both sides must agree that there is some.
-        left, right = follow[1][0], follow[2][0]
-        behind = (np.minimum(np.abs(left), np.abs(right)) >= MOVES) & (left * right > 0)
-        stays.append(still.mean() / own)
-        stood.append(still)
-        moves.append(max(gone))
-        astray.append(min(_unlike(line, centre, other, dx, dy) for dx, dy in follow) / quiet)
-        passed += int(behind.sum())
-        held += float(still[behind].sum())
-        # Motion of a pixel or two is told by the very place alone.
-        exact = range(1)
-        kept += float(_again(line, other, here, zero, zero, exact)[behind].sum())
-        went += max(float(_again(line, other, here, np.rint(dx), dy, exact)[behind].sum()) for dx, dy in follow)
-        whole += float(line.strength[behind].sum())
-        # Strips of a picture find chance likenesses: the line moves as a whole.
-        reach = line.width // 2 + GAP + FLANK + ASIDE + 1
-        around = profile(other.planes[line.plane], line.y, line.x, reach)
-        away = strengths(around, here, line.tone, line.width, range(-ASIDE, ASIDE + 1)).mean(1)
-        aside.append(float(np.delete(away, np.s_[ASIDE - 1 : ASIDE + 2]).max()) / own)
-    share = passed / (len(line.y) * len(others))
-    held = held / max(whole, 1e-3) if passed else 0.0
-    return Verdict(
-        float(np.median(stays)),
-        float(np.median(moves)),
-        float(np.median(aside)),
-        share,
-        held,
-        went / max(kept, 1e-3),
-        line.mean,
-        edge,
-        float(bare),
-        flicker(line, stood),
-        alone,
-        swerves(line, others),
-        float(np.median(astray)),
-        _sways(line, centre[line.plane], others),
-    )
-
-
-def _sways(line: Line, plane: Floats, others: list[Neighbour]) -> float:
-    own = profile(plane, line.y, line.x, sways.REACH)
-    away, shifts, errors = [], [], []
-    scenes: tuple[list[float], ...] = ([], [], [], [])
-    for other in others:
-        found = sways.shifted(own, profile(other.planes[line.plane], line.y, line.x, sways.REACH), line.width)
-        if found is None or other.vectors is None:
-            continue
-        away.append(other.away)
-        shifts.append(found[0])
-        errors.append(found[1])
-        beside = [_vectors(other, line.y, line.x + off)[0] for off in (-BESIDE, BESIDE)]
-        scenes[0].append(float(np.mean(beside)))
-        middle = np.median(other.vectors[0])
-        scenes[1].append(float(other.vectors[0][np.abs(other.vectors[0] - middle) < 1].mean()))
-        around = np.stack([profile(one, line.y, line.x, BESIDE) for one in other.slopes])
-        around[:, :, BESIDE - sways.REACH : BESIDE + sways.REACH + 1] = np.nan
-        scenes[2].append(sways.drift(around))
-        scenes[3].append(other.drift)
-    return sways.sways(away, shifts, errors, scenes)
-
-
-def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
-    """Return how far the scene beside a line is from what another frame shows there, in stops: the median of rows."""
-    inner, reach = line.width // 2 + 2, line.width // 2 + 10
-    here = profile(centre[line.plane], line.y, line.x, reach)
-    there = profile(other.planes[line.plane], line.y + np.rint(dy).astype(np.int64), line.x + dx, reach)
-    away = np.delete(here - there, np.s_[reach - inner : reach + inner + 1], axis=1)
-    known = np.isfinite(away).all(1)
-    if not known.any():
-        return 1e3
-    away = away[known]
-    # Flicker is no unlikeness.
-    away = away - away.mean(1, keepdims=True)
-    return float(np.median(np.abs(away).mean(1)))
 
 
 def extended(line: Line, planes: list[Floats], sigma: Floats) -> tuple[Line, float]:

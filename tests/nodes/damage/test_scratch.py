@@ -23,7 +23,8 @@ from safelight.nodes.damage.defects import Defect, Defects
 from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams
 from safelight.nodes.damage.scratched import judged
 from safelight.nodes.damage.tracks import Track
-from safelight.nodes.damage.uprights import Line, Verdict
+from safelight.nodes.damage.behaviour import Verdict
+from safelight.nodes.damage.uprights import Line
 
 Frames = Sequence[np.ndarray]
 HIGH, WIDE = 240, 320
