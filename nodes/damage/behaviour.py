@@ -174,11 +174,12 @@ class Behaviour:
 
     @cached_property
     def seen(self) -> float:
-        """As in `Verdict`, like all that follow."""
+        """Its strength in the picture itself, as `Verdict` says it, like all that follow."""
         return self._line.mean
 
     @cached_property
     def edge(self) -> float:
+        """How different its two sides are."""
         line, around = self._line, self._around
         left = around.shape[1] // 2 - line.width // 2
         before, after = around[:, left - GAP - FLANK : left - GAP], around[:, left + line.width + GAP :][:, :FLANK]
@@ -191,11 +192,13 @@ class Behaviour:
 
     @cached_property
     def bare(self) -> float:
+        """Its contrast in the picture itself."""
         line = self._line
         return float((1 if line.tone == "bright" else -1) * self._contrasts[line.plane] / max(line.step, 1e-3))
 
     @cached_property
     def alone(self) -> float:
+        """How far one record alone has it."""
         if len(self._centre) != 4:
             return 1.0
         records = np.sort(np.abs(np.linalg.pinv(MIX) @ self._contrasts))
@@ -207,10 +210,12 @@ class Behaviour:
 
     @cached_property
     def stays(self) -> float:
+        """How much of it stays in its place."""
         return float(np.median([still.mean() / self._own for still in self._still]))
 
     @cached_property
     def flicker(self) -> float:
+        """How unevenly it changes at its place."""
         return flicker(self._line, self._still)
 
     @cached_property
@@ -230,10 +235,12 @@ class Behaviour:
 
     @cached_property
     def passed(self) -> float:
+        """Where the scene moves behind it, of all its length."""
         return sum(int(behind.sum()) for behind in self._behind) / (len(self._line.y) * len(self._others))
 
     @cached_property
     def held(self) -> float:
+        """How much of it stays where the scene moves."""
         if not any(behind.any() for behind in self._behind):
             return 0.0
         held = sum(float(still[behind].sum()) for still, behind in zip(self._still, self._behind, strict=True))
@@ -242,6 +249,7 @@ class Behaviour:
 
     @cached_property
     def follows(self) -> float:
+        """How much of it goes with the scene there."""
         line, here, zero = self._line, self._here, self._zero
         kept = went = 0.0
         # Motion of a pixel or two is told by the very place alone.
@@ -255,6 +263,7 @@ class Behaviour:
 
     @cached_property
     def moves(self) -> float:
+        """How much of it goes where the scene goes."""
         line, here = self._line, self._here
         found = []
         for other, follow in zip(self._others, self._follow, strict=True):
@@ -264,6 +273,7 @@ class Behaviour:
 
     @cached_property
     def aside(self) -> float:
+        """How much of it is found to the side."""
         line = self._line
         found = []
         # Strips of a picture find chance likenesses: the line moves as a whole.
@@ -276,10 +286,12 @@ class Behaviour:
 
     @cached_property
     def swerves(self) -> float:
+        """How differently from the scene it moves."""
         return swerves(self._line, self._others)
 
     @cached_property
     def astray(self) -> float:
+        """How unlike the moved scene is."""
         found = []
         for other, follow in zip(self._others, self._follow, strict=True):
             found.append(min(_unlike(self._line, self._centre, other, dx, dy) for dx, dy in follow) / self._quiet)
@@ -287,6 +299,7 @@ class Behaviour:
 
     @cached_property
     def sways(self) -> float:
+        """How far it sways by itself; where that is below 1, only that it is."""
         return _sways(self._line, self._centre[self._line.plane], self._others)
 
 

@@ -14,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from safelight.graph.device import Device
+from safelight.graph.region import Region
 from safelight.nodes.damage import contrast, presence, stretches
 from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import FLANK, GAP, STRIP, Floats
 from safelight.nodes.damage.uprights import Line, placed, profile
+from safelight.nodes.kernels.launch import launch
 
 Rows = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -178,12 +181,27 @@ def _likelihoods(
     for plane, depth in zip(planes, deep, strict=True):
         own = contrast.of(contrast.summed(plane[top:bottom][:, taken]), GAP + FLANK + np.arange(len(columns)), line)
         spread = ndimage.uniform_filter1d(own**2, contrast.AROUND, axis=0, mode="nearest")
-        spread = np.sqrt(1.3 * ndimage.median_filter(spread, (1, 21), mode="nearest") + contrast.FLOOR)
+        spread = np.sqrt(1.3 * _median(spread) + contrast.FLOOR)
         want = depth / spread
         total += want * (np.clip(own / spread, -CLIP, CLIP + want) - DOUBT * want)
     total *= TEMPER
     total[:, (columns < 0) | (columns >= wide)] = -1
     return total.astype(np.float32), int(columns[0])
+
+
+def _median(values: Rows) -> Rows:
+    """Return the running median of 21 values of each row, the border repeated."""
+    out = np.empty_like(values, order="C")
+    one = Region.sized(1, len(values))
+    launch(
+        Device("cpu", 1),
+        "scratch_median",
+        one,
+        values=np.ascontiguousarray(values),
+        out=out,
+        wide=values.shape[1],
+    )
+    return out
 
 
 def _followed(

@@ -45,17 +45,28 @@ def stops(planes: Any) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return np.asarray(np.log2(np.clip(light, 0, 1e6) + np.float32(TOE)), np.float32), good
 
 
-def noise(plane: Floats) -> Floats:
+def noise(plane: Floats, device: Device | None = None, isa: str | None = None) -> Floats:
     """Return the local standard deviation of a pixel against the ones two to its sides, (H, W): of grain or texture."""
     h, w = plane.shape
-    away = np.abs(plane[:, 2:-2] - 0.5 * (plane[:, :-4] + plane[:, 4:]))
     rows, columns = -(-h // BLOCK), -(-w // BLOCK)
-    padded = np.pad(away, ((0, rows * BLOCK - h), (2, columns * BLOCK - w + 2)), mode="reflect" if h > 16 else "edge")
-    blocks = padded.reshape(rows, BLOCK, columns, BLOCK)
-    # A row of a block is a sample: the median of their means passes over a few rows of a figure's edge.
-    means = np.median(blocks.mean(3), axis=1)
+    down = np.pad(np.arange(h, dtype=np.int32), (0, rows * BLOCK - h), mode="reflect" if h > 16 else "edge")
+    inner, margin = np.arange(w - 4, dtype=np.int32), (2, columns * BLOCK - w + 2)
+    across = np.pad(inner, margin, mode="reflect" if h > 16 else "edge")
+    blocks = Region.sized(columns, rows)
+    means = np.empty((rows, columns), np.float32)
+    launch(
+        device or Device("cpu", 1),
+        "scratch_noise",
+        blocks,
+        isa=isa,
+        plane=(plane, Region.sized(w, h)),
+        out=(means, blocks),
+        rows=down[None],
+        columns=across[None],
+    )
     means = ndimage.uniform_filter(means, 3, mode="nearest") * np.float32(1.2533 / np.sqrt(1.5))
-    full = np.maximum(means, FLOOR).repeat(BLOCK, 0)[:h].repeat(BLOCK, 1)[:, :w]
+    # Rows are repeated last: whole ones are copied.
+    full = np.maximum(means, FLOOR).repeat(BLOCK, 1)[:, :w].repeat(BLOCK, 0)[:h]
     return np.asarray(full, np.float32)
 
 
@@ -95,21 +106,26 @@ def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Dev
     return out.reshape(count, 2, h, w)
 
 
-def strips(found: Floats, most: int) -> Floats:
-    """Sum evidence over strips of eight rows along slants of -most to most pixels a strip.
+def strips(found: Floats, most: int, device: Device | None = None, isa: str | None = None) -> Floats:
+    """Sum evidence over strips of eight rows along slants of -most to most pixels a strip, 6 at most.
 
     Returns (⌈H/8⌉, 2 most + 1, W), in units of its own noise, from -3 to 3.5; the column is that of the strip's top.
     """
     h, w = found.shape
-    count = -(-h // STRIP)
-    padded = np.pad(found, ((0, count * STRIP - h), (most, most))).reshape(count, STRIP, w + 2 * most)
-    out = np.empty((count, 2 * most + 1, w), np.float32)
-    for slant in range(-most, most + 1):
-        total = out[:, slant + most]
-        total[...] = 0
-        for row in range(STRIP):
-            shift = most + round(slant * (row + 0.5) / STRIP)
-            total += padded[:, row, shift : shift + w]
+    count, slants = -(-h // STRIP), range(-most, most + 1)
+    shifts = [round(slant * (row + 0.5) / STRIP) for slant in slants for row in range(STRIP)]
+    out = np.empty((count, len(slants), w), np.float32)
+    region = Region.sized(w, count)
+    launch(
+        device or Device("cpu", 1),
+        "scratch_strips",
+        region,
+        isa=isa,
+        found=(found, Region.sized(w, h)),
+        out=(out.transpose(1, 0, 2), region),
+        shifts=(*shifts, *[0] * (104 - len(shifts))),
+        most=max(map(abs, shifts)),
+    )
     return unit(out)
 
 

@@ -134,12 +134,12 @@ class ScratchDetect(Node):
         planes = np.ascontiguousarray(planes, np.float32)
         if len(planes) > 1 and np.abs(planes[1:]).max(initial=0) < GREY:
             planes = planes[:1]  # its records say nothing more
-        noise = np.stack([ridges.noise(plane) for plane in planes])
+        noise = np.stack([ridges.noise(plane, device) for plane in planes])
         if min(planes.shape[1:]) < 16 or planes.shape[1] < 4 * STRIP:
             return Prepared(planes, good, built, noise, np.empty((0,), np.int8))
         sought = _sought(params, planes.shape[1])
         evidence = ridges.evidence(planes, noise, sought.widths, device)
-        strips = [[sought.strips(one, good) for one in pair] for pair in evidence]
+        strips = [[sought.strips(one, good, device) for one in pair] for pair in evidence]
         return Prepared(planes, good, built, noise, np.rint(np.array(strips) * STEPS).astype(np.int8))
 
     def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:

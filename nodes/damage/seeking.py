@@ -67,11 +67,12 @@ class Sought:
         """Widths in pixels that evidence is taken for."""
         return tuple(dict.fromkeys(min(w, self.widest) for w in (1, 2, 3, 5, 8, 12, 15)))
 
-    def strips(self, evidence: Floats, good: Any) -> Floats:
+    def strips(self, evidence: Floats, good: Any, device: Device) -> Floats:
         """Sum a tone's evidence over strips along every slant."""
-        evidence[~good] = 0
+        if not good.all():
+            evidence[~good] = 0
         most = max(1, round(STRIP * math.tan(math.radians(self.slant)))) if self.slant else 0
-        return ridges.strips(evidence, most)
+        return ridges.strips(evidence, most, device)
 
 
 def scene(
@@ -137,23 +138,23 @@ def lines(
     found: list[Line] = []
 
     def follow(strips: Floats, plane: Floats, noise: Floats, tone: Tone, index: int, fleeting: bool) -> None:
-        for track in tracks.find(strips, sought.least):
+        for track in tracks.find(strips, sought.least, device):
             if len(track.x) * STRIP >= sought.shortest:
                 line = uprights.measured(track, plane, noise, tone, index, sought.widest)
                 found.append(replace(line, fleeting=fleeting))
 
     for index, plane in enumerate(centre.planes):
         for which, tone in enumerate(TONES):
-            summed = [one.strips[index, which] * np.float32(1 / STEPS) for one in (centre, *(o for _, o in around))]
-            follow(summed[0], plane, centre.noise[index], tone, index, False)
+            summed = [one.strips[index, which] for one in (centre, *(o for _, o in around))]
+            follow(summed[0] * np.float32(1 / STEPS), plane, centre.noise[index], tone, index, False)
             if len(summed) > 2:
                 # What stays in its place gathers more of it than noise does, and than a scene that moves.
-                strips = ridges.unit(np.sum(summed, 0, dtype=np.float32))
+                strips = ridges.unit(_sum(summed, np.int16) * np.float32(1 / STEPS))
                 follow(strips, plane, centre.noise[index], tone, index, False)
     if len(fresh) < 2:
         return found
     alone = lacking({0: centre, **dict(around)}, fresh, device)
-    own, noise = alone[0], np.stack([ridges.noise(one) for one in alone[0]])
+    own, noise = alone[0], np.stack([ridges.noise(one, device) for one in alone[0]])
     # Plane by plane: evidence takes twice the room of what it is of.
     for index in range(len(own)):
         evidence = {away: _evidence(sought, planes[index], device) for away, planes in alone.items()}
@@ -163,13 +164,21 @@ def lines(
             seen = [np.minimum(either[0][which], either[1][which])]
             if len(evidence) > 1:
                 # A scratch that stays is at the same place in what every frame has by itself.
-                seen.append(np.asarray(np.sum([one[which] for one in evidence.values()], 0, dtype=np.float32)))
+                seen.append(_sum([one[which] for one in evidence.values()], np.float32))
             seen.append(evidence[0][which])
             for one in seen:
-                follow(sought.strips(one, centre.good), own[index], noise[index], tone, index, True)
+                follow(sought.strips(one, centre.good, device), own[index], noise[index], tone, index, True)
     return found
+
+
+def _sum(arrays: Sequence[Any], kind: Any) -> Any:
+    """Return the sum of arrays of one shape, without a copy of them all."""
+    total = arrays[0].astype(kind)
+    for one in arrays[1:]:
+        total += one
+    return total
 
 
 def _evidence(sought: Sought, plane: Floats, device: Device) -> Floats:
     """Return how much each pixel of one plane looks like a line, (tones, H, W), in sigmas of its own noise."""
-    return np.asarray(ridges.evidence(plane[None], ridges.noise(plane)[None], sought.widths, device)[0])
+    return np.asarray(ridges.evidence(plane[None], ridges.noise(plane, device)[None], sought.widths, device)[0])

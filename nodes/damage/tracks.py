@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from safelight.graph.device import Device
+from safelight.graph.region import Region
 from safelight.nodes.damage.ridges import STRIP, Floats
+from safelight.nodes.kernels.launch import launch
 
 DRIFT = 1.35
 """What a strip must have to count for a line: a path chooses the best of several strips of noise at each step."""
@@ -24,6 +26,10 @@ APART = 5
 _MOST_LINES = 250
 _IDLE = 60
 """Paths in a row that lead to lines already found before the search ends."""
+_LANES = 16
+"""Columns that a kernel may load at once."""
+_NEVER = -3e38
+_ONE = Region.sized(1, 1)
 
 
 @dataclass(frozen=True)
@@ -49,121 +55,71 @@ class Track:
         return rows, np.asarray(at, np.float32)
 
 
-def _moved(values: Floats, most: int, way: int) -> Floats:
-    """Shift the row of each slant by that slant, filling with 0."""
-    out = np.zeros_like(values)
-    w = values.shape[1]
-    for i in range(values.shape[0]):
-        shift = way * (i - most)
-        if abs(shift) >= w:
-            continue
-        if shift >= 0:
-            out[i, shift:] = values[i, : w - shift]
-        else:
-            out[i, :shift] = values[i, -shift:]
-    return out
-
-
-def _carried(values: Floats) -> Floats:
-    """Return the best of each slant and its neighbours, less the price of the bend; never below 0."""
-    out = np.maximum(values, 0)
-    bent = values - np.float32(BEND)
-    np.maximum(out[1:], bent[:-1], out=out[1:])
-    np.maximum(out[:-1], bent[1:], out=out[:-1])
-    return out
-
-
-def _passes(gain: Floats, most: int) -> tuple[Floats, Floats]:
-    """Return the best score of paths that end in each state, and of those that begin there."""
-    down, up = np.empty_like(gain), np.empty_like(gain)
-    down[0] = gain[0]
-    for j in range(1, len(gain)):
-        down[j] = gain[j] + _carried(_moved(down[j - 1], most, 1))
-    up[-1] = gain[-1]
-    for j in range(len(gain) - 2, -1, -1):
-        up[j] = gain[j] + _moved(_carried(up[j + 1]), most, -1)
-    return down, up
-
-
-def find(strips: Floats, least: float) -> list[Track]:
+def find(strips: Floats, least: float, device: Device | None = None, isa: str | None = None) -> list[Track]:
     """Find the lines in summed evidence, the best first.
 
     Parameters
     ----------
     strips:
-        (n, slants, W), from `ridges.strips`.
+        (n, slants, W), from `ridges.strips`; 15 slants at most.
     least:
-        Least score of a line.
+        Least score of a line, above 0.
     """
-    most = strips.shape[1] // 2
-    lean = (np.abs(np.arange(-most, most + 1)) * LEAN).astype(np.float32)
-    gain = strips - np.float32(DRIFT) - lean[:, None]
-    down, up = _passes(gain, most)
-    total = down + up - gain
-    best = total.max(1)
-    free = np.ones(best.shape, bool)
-    found: list[Track] = []
-    # Paths that join a line further on score too, less with every pixel away from it: a line is the best around.
-    own = np.take_along_axis(gain, total.argmax(1)[:, None], 1)[:, 0] > 0
-    peak = best >= ndimage.maximum_filter1d(best, 2 * APART + 1, axis=1)
-    seeds = np.flatnonzero((best >= least) & own & peak)
-    seeds = seeds[np.argsort(-best.ravel()[seeds], kind="stable")]
-    width = best.shape[1]
-    idle = 0
-    for seed in seeds:
-        if not free.ravel()[seed]:
-            continue
-        if len(found) >= _MOST_LINES or idle >= _IDLE:
-            break
-        j, x = int(seed // width), int(seed % width)
-        track = _traced(strips, down, up, j, x, int(total[j, :, x].argmax()), most)
-        clear = free[track.first + np.arange(len(track.x)), np.clip(track.x, 0, width - 1)]
-        parts = [part for part in _runs(track, clear) if part.score >= least]
-        found += parts
-        idle = 0 if parts else idle + 1
-        for i, x in enumerate(track.x):
-            free[track.first + i, max(0, x - APART) : x + APART + 1] = False
-    return found
+    device = device or Device("cpu", 1)
+    strips = np.ascontiguousarray(strips, np.float32)
+    count, slants, width = strips.shape
+    most = slants // 2
+    steep = (np.abs(np.arange(-most, most + 1)) * LEAN).astype(np.float32)
+    lean = (*steep.tolist(), *[0.0] * (16 - slants))
+    # What stands beside the picture scores nothing: paths may end there.
+    edge = max(most, APART)
+    beyond = Region(-edge, 0, width + edge + _LANES, slants)
+    down, up = (np.zeros((count, slants, beyond.width), np.float32) for _ in range(2))
+    best = np.full((count, beyond.width), _NEVER, np.float32)
+    tops = np.empty((count, width), np.float32)
+    whole = (strips, Region.sized(width, slants))
+    prices = {"drift": DRIFT, "bend": BEND, "lean": lean, "edge": edge, "apart": APART}
+    launch(
+        device,
+        "scratch_passes",
+        _ONE,
+        isa=isa,
+        strips=whole,
+        down=(down, beyond),
+        up=(up, beyond),
+        best=(best, Region(-edge, 0, beyond.x1, count)),
+        seeds=(tops, Region.sized(width, count)),
+        **prices,
+    )
+    seeds = np.flatnonzero(tops >= least)
+    seeds = seeds[np.argsort(-tops.ravel()[seeds], kind="stable")].astype(np.int32)
+    # The last line before the limit may be cut to several.
+    runs = np.empty((_MOST_LINES + count, 2 + 2 * count), np.int32)
+    found = np.zeros((1, 1), np.int32)
+    launch(
+        device,
+        "scratch_trace",
+        _ONE,
+        isa=isa,
+        strips=whole,
+        down=(down, beyond),
+        up=(up, beyond),
+        seeds=seeds[None],
+        free=np.ones((count, width), np.uint8),
+        path=np.empty((2, count), np.int32),
+        runs=runs,
+        found=found,
+        count=len(seeds),
+        limit=_MOST_LINES,
+        idle=_IDLE,
+        least=least,
+        **prices,
+    )
+    return [_track(strips, run, most) for run in runs[: found[0, 0]].astype(np.int64)]
 
 
-def _runs(track: Track, clear: npt.NDArray[np.bool_]) -> list[Track]:
-    """Cut a track to the runs that no better one holds."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], clear.view(np.int8), [0]])))
-    return [
-        Track(track.first + int(a), track.x[a:b], track.slant[a:b], track.evidence[a:b])
-        for a, b in zip(edges[::2], edges[1::2], strict=True)
-    ]
-
-
-def _traced(strips: Floats, down: Floats, up: Floats, j: int, x: int, slant: int, most: int) -> Track:
-    """Follow the best path through one state both ways, to where it gains no more."""
-    width = strips.shape[2]
-    path = [(j, x, slant)]
-    jj, xx, ss = j, x, slant
-    while jj > 0:
-        options = [
-            (float(down[jj - 1, s, xx - (s - most)]) - BEND * abs(s - ss), s)
-            for s in range(max(0, ss - 1), min(2 * most, ss + 1) + 1)
-            if 0 <= xx - (s - most) < width
-        ]
-        if not options or max(options)[0] <= 0:
-            break
-        ss = max(options, key=lambda o: (o[0], -abs(o[1] - most)))[1]
-        xx -= ss - most
-        jj -= 1
-        path.insert(0, (jj, xx, ss))
-    jj, xx, ss = j, x, slant
-    while jj < len(strips) - 1:
-        xx += ss - most
-        if not 0 <= xx < width:
-            break
-        options = [
-            (float(up[jj + 1, s, xx]) - BEND * abs(s - ss), s) for s in range(max(0, ss - 1), min(2 * most, ss + 1) + 1)
-        ]
-        if max(options)[0] <= 0:
-            break
-        ss = max(options, key=lambda o: (o[0], -abs(o[1] - most)))[1]
-        jj += 1
-        path.append((jj, xx, ss))
-    steps = np.array(path)
-    return Track(int(steps[0, 0]), steps[:, 1], steps[:, 2] - most, strips[steps[:, 0], steps[:, 2], steps[:, 1]])
+def _track(strips: Floats, run: npt.NDArray[np.int64], most: int) -> Track:
+    """Return a run as `scratch_trace` lists it: first strip, strips, columns, slants."""
+    first, count, steps = int(run[0]), int(run[1]), len(strips)
+    x, slant = run[2 : 2 + count], run[2 + steps : 2 + steps + count]
+    return Track(first, x, slant, strips[first + np.arange(count), slant + most, x])

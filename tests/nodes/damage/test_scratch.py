@@ -18,12 +18,12 @@ from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
+from safelight.nodes.damage.behaviour import Verdict
 from safelight.nodes.damage.damage import Damage, DamageParams
 from safelight.nodes.damage.defects import Defect, Defects
 from safelight.nodes.damage.scratch import ScratchDetect, ScratchDetectParams
 from safelight.nodes.damage.scratched import judged
 from safelight.nodes.damage.tracks import Track
-from safelight.nodes.damage.behaviour import Verdict
 from safelight.nodes.damage.uprights import Line
 
 Frames = Sequence[np.ndarray]
