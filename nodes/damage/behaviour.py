@@ -23,6 +23,8 @@ BESIDE = 28
 """Pixels beside a line where the scene's motion is looked up: blocks on a strong scratch follow the scratch."""
 MOVES = 1.25
 """Pixels of sideways motion that tell a line that stays from one that moves."""
+INNER, OUTER = 2, 10
+"""Pixels beside a line, without half its width, between which the scene is compared."""
 ASIDE = 24
 """Pixels a line is looked for to both sides, whatever the scene is found to do."""
 
@@ -42,14 +44,20 @@ class Neighbour:
     """The line's and this one."""
 
     @cached_property
-    def slopes(self) -> Floats:
-        """How luma changes across, down and to it; (3, H, W)."""
-        return sways.changes(*(one.soft for one in self.frames))
-
-    @cached_property
     def drift(self) -> float:
         """Pixels that the scene as a whole goes sideways."""
-        return sways.drift(self.slopes[:, ::3, ::3])
+        return sways.drift(sways.thirds(*(one.soft for one in self.frames)))
+
+    def slopes(self, line: Line, reach: int) -> Floats:
+        """Return how luma changes across, down and to it around a line, (3, rows, 2 reach + 1)."""
+        h, w = self.planes.shape[1:]
+        # A pixel more on every side, of which slopes are taken.
+        top, left = max(0, int(line.y.min()) - 1), max(0, int(line.x.min()) - reach - 1)
+        part = np.s_[top : min(h, int(line.y.max()) + 2), left : min(w, int(line.x.max()) + reach + 2)]
+        changes = sways.changes(*(one.soft[part] for one in self.frames))
+        # Whole columns before any part is taken of them: the path's own may lie on the edge of a pixel.
+        x = np.floor(line.x) - left
+        return np.stack([profile(one, line.y - top, x, reach) for one in changes])
 
     @cached_property
     def usual(self) -> float:
@@ -225,6 +233,18 @@ class Behaviour:
         return [[_vectors(other, line.y, line.x + off) for off in (0, -BESIDE, BESIDE)] for other in self._others]
 
     @cached_property
+    def _ways(self) -> list[list[tuple[Floats, Floats]]]:
+        """The same, each way once."""
+        found = []
+        for follow in self._follow:
+            ways: list[tuple[Floats, Floats]] = []
+            for one in follow:
+                if not any(np.array_equal(one, other) for other in ways):
+                    ways.append(one)
+            found.append(ways)
+        return found
+
+    @cached_property
     def _behind(self) -> list[Flags]:
         """Where the scene moves behind the line, to each frame."""
         found = []
@@ -254,7 +274,7 @@ class Behaviour:
         kept = went = 0.0
         # Motion of a pixel or two is told by the very place alone.
         exact = range(1)
-        for other, follow, behind in zip(self._others, self._follow, self._behind, strict=True):
+        for other, follow, behind in zip(self._others, self._ways, self._behind, strict=True):
             if not behind.any():
                 continue
             kept += float(_again(line, other, here, zero, zero, exact)[behind].sum())
@@ -266,7 +286,7 @@ class Behaviour:
         """How much of it goes where the scene goes."""
         line, here = self._line, self._here
         found = []
-        for other, follow in zip(self._others, self._follow, strict=True):
+        for other, follow in zip(self._others, self._ways, strict=True):
             gone = [_again(line, other, here, dx, dy, range(-2, 3)).mean() / self._own for dx, dy in follow]
             found.append(max(gone))
         return float(np.median(found))
@@ -292,9 +312,10 @@ class Behaviour:
     @cached_property
     def astray(self) -> float:
         """How unlike the moved scene is."""
-        found = []
-        for other, follow in zip(self._others, self._follow, strict=True):
-            found.append(min(_unlike(self._line, self._centre, other, dx, dy) for dx, dy in follow) / self._quiet)
+        line, found = self._line, []
+        here = profile(self._centre[line.plane], line.y, line.x, line.width // 2 + OUTER)
+        for other, follow in zip(self._others, self._ways, strict=True):
+            found.append(min(_unlike(line, here, other, dx, dy) for dx, dy in follow) / self._quiet)
         return float(np.median(found))
 
     @cached_property
@@ -318,7 +339,7 @@ def _sways(line: Line, plane: Floats, others: Sequence[Neighbour]) -> float:
         return float(np.mean([_vectors(other, line.y, line.x + off)[0] for off in (-BESIDE, BESIDE)]))
 
     def drift(other: Neighbour) -> float:
-        around = np.stack([profile(one, line.y, line.x, BESIDE) for one in other.slopes])
+        around = other.slopes(line, BESIDE)
         around[:, :, BESIDE - sways.REACH : BESIDE + sways.REACH + 1] = np.nan
         return sways.drift(around)
 
@@ -333,12 +354,15 @@ def _sways(line: Line, plane: Floats, others: Sequence[Neighbour]) -> float:
     return most
 
 
-def _unlike(line: Line, centre: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
-    """Return how far the scene beside a line is from what another frame shows there, in stops: the median of rows."""
-    inner, reach = line.width // 2 + 2, line.width // 2 + 10
-    here = profile(centre[line.plane], line.y, line.x, reach)
+def _unlike(line: Line, here: Floats, other: Neighbour, dx: Floats, dy: Floats) -> float:
+    """Return how far the scene beside a line is from what another frame shows there, in stops: the median of rows.
+
+    `here`: the line's profile.
+    """
+    inner, reach = line.width // 2 + INNER, line.width // 2 + OUTER
     there = profile(other.planes[line.plane], line.y + np.rint(dy).astype(np.int64), line.x + dx, reach)
-    away = np.delete(here - there, np.s_[reach - inner : reach + inner + 1], axis=1)
+    away = here - there
+    away = np.concatenate([away[:, : reach - inner], away[:, reach + inner + 1 :]], axis=1)
     known = np.isfinite(away).all(1)
     if not known.any():
         return 1e3

@@ -17,7 +17,7 @@ from scipy import ndimage
 from safelight.graph.device import Device
 from safelight.graph.region import Region
 from safelight.nodes.damage import contrast, presence, stretches
-from safelight.nodes.damage.presence import Seen
+from safelight.nodes.damage.presence import Measured, Seen
 from safelight.nodes.damage.ridges import FLANK, GAP, STRIP, Floats
 from safelight.nodes.damage.uprights import Line, placed, profile
 from safelight.nodes.kernels.launch import launch
@@ -73,7 +73,10 @@ def gains(measured: Sequence[tuple[Rows, Rows]], deep: Sequence[float]) -> Float
 
 def shown(line: Line, planes: Sequence[Floats]) -> tuple[Flags, list[float]]:
     """Tell which rows of a line show it, by its own depth in planes, and that depth."""
-    measured = [contrast.rows(line, plane) for plane in planes]
+    return _shown(line, [contrast.rows(line, plane) for plane in planes])
+
+
+def _shown(line: Line, measured: Measured) -> tuple[Flags, list[float]]:
     there = stretches.present(line.strength, stretches.SHOWN)
     if not there.any():
         there = line.strength > 0
@@ -84,34 +87,51 @@ def shown(line: Line, planes: Sequence[Floats]) -> tuple[Flags, list[float]]:
     return there, depths(measured, there)
 
 
-def traced(line: Line, planes: Sequence[Floats], deep: Sequence[float]) -> Line:
-    """Return a line at the columns that its own depth makes likeliest, up to ASIDE pixels from where it was."""
+def traced(line: Line, planes: Sequence[Floats], deep: Sequence[float], measured: Measured) -> Line:
+    """Return a line at the columns that its own depth makes likeliest, up to ASIDE pixels from where it was.
+
+    `measured`: `contrast.rows` of it in each plane.
+    """
     offsets = np.arange(-ASIDE, ASIDE + 1)
     reach = ASIDE + line.width // 2 + 1 + GAP + FLANK + 1
     left = reach - line.width // 2
     count = -(-len(line.y) // stretches.GROUP)
     gain: Rows = np.zeros((count * stretches.GROUP, len(offsets)))
-    for plane, depth in zip(planes, deep, strict=True):
-        _, spread = contrast.rows(line, plane)
-        own = contrast.of(contrast.summed(np.nan_to_num(profile(plane, line.y, line.x, reach))), left + offsets, line)
+    at = range(left - ASIDE, left + ASIDE + 1)
+    for plane, depth, (_, spread) in zip(planes, deep, measured, strict=True):
+        own = contrast.of(contrast.summed(np.nan_to_num(profile(plane, line.y, line.x, reach))), at, line)
         want = (depth / spread)[:, None]
         gain[: len(line.y)] += SURE * want * np.clip(own / spread[:, None], -CLIP, CLIP + want)
     score = gain.reshape(count, stretches.GROUP, -1).sum(1) - ASTRAY * np.abs(offsets)
-    came = np.zeros(score.shape, np.int8)
-    for j in range(1, count):
-        before = np.pad(score[j - 1], 1, constant_values=-np.inf)
-        options = np.stack([before[:-2] - SHIFT, before[1:-1], before[2:] - SHIFT])
-        which = options.argmax(0)
-        score[j] += np.take_along_axis(options, which[None], 0)[0]
-        came[j] = which - 1
-    at = int(score[-1].argmax())
-    path = np.empty(count)
-    for j in range(count - 1, -1, -1):
-        path[j] = offsets[at]
-        at += int(came[j, at])
+    path = offsets[_likeliest(score)]
     middles = (np.arange(count) + 0.5) * stretches.GROUP
     moved = np.interp(np.arange(len(line.y)) + 0.5, middles, path)
     return replace(line, x=np.clip(line.x + moved, 0, planes[0].shape[1] - 1e-3).astype(np.float32))
+
+
+def _likeliest(score: Rows) -> npt.NDArray[np.int64]:
+    """Return of each step, (steps, places), the place on the best path, which moves by one place a step at most."""
+    # Few places and many steps: plain numbers are faster than arrays of so few.
+    steps = score.tolist()
+    last, came = steps[0], []
+    for gained in steps[1:]:
+        now, ways = [], []
+        for i, own in enumerate(gained):
+            best, way = last[i], 0
+            if i and last[i - 1] - SHIFT >= best:
+                best, way = last[i - 1] - SHIFT, -1
+            if i + 1 < len(last) and last[i + 1] - SHIFT > best:
+                best, way = last[i + 1] - SHIFT, 1
+            now.append(own + best)
+            ways.append(way)
+        came.append(ways)
+        last = now
+    at = last.index(max(last))
+    path = [at]
+    for ways in reversed(came):
+        at += ways[at]
+        path.append(at)
+    return np.array(path[::-1])
 
 
 def whole(line: Line, seen: Seen, sigma: Floats) -> list[Line]:
@@ -120,14 +140,16 @@ def whole(line: Line, seen: Seen, sigma: Floats) -> list[Line]:
     `sigma`: (H, W): local noise of the picture.
     """
     planes = seen.planes
-    there, deep = shown(line, planes)
+    measured = [contrast.rows(line, plane) for plane in planes]
+    there, deep = _shown(line, measured)
     if there.any():
-        line = traced(line, planes, deep)
-        there, deep = shown(line, planes)
+        line = traced(line, planes, deep, measured)
+        measured = [contrast.rows(line, plane) for plane in planes]
+        there, deep = _shown(line, measured)
     known = _part(line, there)
     if len(line.y) < LEAST:
         return [known]
-    found = [_part(line, presence.told(line, there, deep, seen))]
+    found = [_part(line, presence.told(line, there, deep, seen, measured))]
     if len(known.y) < LEAST:
         return found
     for up in (True, False):
@@ -136,7 +158,7 @@ def whole(line: Line, seen: Seen, sigma: Floats) -> list[Line]:
             continue
         y, x = path
         on = replace(line, y=y, x=placed(line, y, x, planes[0], sigma), strength=np.zeros(len(y), np.float32))
-        on = traced(on, planes, deep)
+        on = traced(on, planes, deep, [contrast.rows(on, plane) for plane in planes])
         there = _beyond(known, on, deep, seen, up)
         measured = [contrast.rows(on, plane) for plane in planes]
         found.append(_part(on, there & _alike(measured, deep, there)))
@@ -177,9 +199,10 @@ def _likelihoods(
     columns = np.arange(x - AWAY, x + AWAY + 1)
     margin = line.width // 2 + GAP + FLANK
     taken = np.clip(np.arange(columns[0] - margin, columns[-1] + 2 * margin + 2), 0, wide - 1)
+    at = range(GAP + FLANK, GAP + FLANK + len(columns))
     total: Rows = np.zeros((bottom - top, len(columns)))
     for plane, depth in zip(planes, deep, strict=True):
-        own = contrast.of(contrast.summed(plane[top:bottom][:, taken]), GAP + FLANK + np.arange(len(columns)), line)
+        own = contrast.of(contrast.summed(plane[top:bottom][:, taken]), at, line)
         spread = ndimage.uniform_filter1d(own**2, contrast.AROUND, axis=0, mode="nearest")
         spread = np.sqrt(1.3 * _median(spread) + contrast.FLOOR)
         want = depth / spread

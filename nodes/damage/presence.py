@@ -21,6 +21,7 @@ from safelight.nodes.damage.uprights import Line
 
 Rows = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Measured = Sequence[tuple[Rows, Rows]]
 
 CHANGE = 3.0
 """Price of a beginning or an end, in units of log likelihood."""
@@ -52,7 +53,7 @@ class Seen:
         return self.picture, self.lacking
 
 
-def told(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> Flags:
+def told(line: Line, there: Flags, deep: Sequence[float], seen: Seen, measured: Measured | None = None) -> Flags:
     """Tell which rows of a path, which has some, show its scratch; (rows,).
 
     Parameters
@@ -61,13 +62,17 @@ def told(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> Flags:
         (rows,): those that show it for certain.
     deep:
         How deep it is in each of `seen.planes`, in stops; 0 where that is not known.
+    measured:
+        `contrast.rows` of the path in each of them, where it is known.
     """
-    gain = log_odds(PRESENT, measurements(line, there, deep, seen)) + BIAS
+    gain = log_odds(PRESENT, measurements(line, there, deep, seen, measured)) + BIAS
     rows = np.repeat(gain / stretches.GROUP, stretches.GROUP)[: len(line.y)]
     return stretches.likeliest(rows.astype(np.float32), CHANGE)
 
 
-def measurements(line: Line, there: Flags, deep: Sequence[float], seen: Seen) -> dict[str, Rows]:
+def measurements(
+    line: Line, there: Flags, deep: Sequence[float], seen: Seen, measured: Measured | None = None
+) -> dict[str, Rows]:
     """Return what the net reads of each group of rows, (groups,) each, of a path that has some.
 
     Contrasts are in sigmas of what is beside the path, from -4 to 4; shares in the scratch's depth, from -3 to 4;
@@ -75,17 +80,17 @@ def measurements(line: Line, there: Flags, deep: Sequence[float], seen: Seen) ->
     """
     found: dict[str, Rows] = {}
     deep = [max(depth, SHALLOW) for depth in deep]
-    for name, plane, depth in zip(("picture", "lacking"), seen.planes, deep, strict=True):
-        own, spread = contrast.rows(line, plane)
+    measured = measured or [contrast.rows(line, plane) for plane in seen.planes]
+    for name, (own, spread), depth in zip(("picture", "lacking"), measured, deep, strict=True):
         noisy, share = _groups(np.clip(own / spread, -SIGMAS, SIGMAS)), _share(own, depth)
         found |= {name: noisy, f"{name} near": _mean(noisy, NEAR), f"{name} wide": _mean(noisy, WIDE)}
         for scale, groups in (("close", NEAR // 2), ("near", NEAR), ("wide", WIDE)):
             found[f"{name} share {scale}"] = _mean(share, groups)
     none = np.zeros(len(found["picture"]))
-    each = [_share(contrast.rows(line, plane)[0], deep[1]) for plane in seen.each] or [none]
+    each = [_share(contrast.own(line, plane), deep[1]) for plane in seen.each] or [none]
     near, wide = ([_mean(one, groups) for one in each] for groups in (NEAR, WIDE))
     found |= {"least near": np.min(near, 0), "most near": np.max(near, 0), "least wide": np.min(wide, 0)}
-    beside = [_share(contrast.rows(line, plane)[0], deep[0]) for plane in seen.beside] or [none]
+    beside = [_share(contrast.own(line, plane), deep[0]) for plane in seen.beside] or [none]
     found |= {"beside near": _mean(np.mean(beside, 0), NEAR), "beside wide": _mean(np.mean(beside, 0), WIDE)}
     away = ndimage.distance_transform_edt(~there) if there.any() else np.full(len(there), 999.0)
     found["away"] = np.log1p(_groups(away))

@@ -70,6 +70,11 @@ def noise(plane: Floats, device: Device | None = None, isa: str | None = None) -
     return np.asarray(full, np.float32)
 
 
+def unit_of(width: int) -> float:
+    """Return what brings the difference of the means of a line and a flank to the noise of a pixel."""
+    return float(np.float32(1) / np.sqrt(np.float32(1 / width) + np.float32(1 / FLANK)))
+
+
 def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Device, isa: str | None = None) -> Floats:
     """Return for each pixel how much it looks like a dark and like a bright line, in sigmas, at most 2.5 either way.
 
@@ -89,6 +94,7 @@ def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Dev
     count, h, w = planes.shape
     out = np.empty((2 * count, h, w), np.float32)
     region = Region.sized(w, h)
+    units = [unit_of(width) for width in widths]
     launch(
         device,
         "scratch_ridge",
@@ -99,6 +105,7 @@ def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Dev
         noise=(sigma, region),
         out=(out, region),
         widths=(*widths, *[0] * (8 - len(widths))),
+        units=(*units, *[0] * (8 - len(widths))),
         gap=GAP,
         flank=FLANK,
         clip=CLIP,

@@ -108,6 +108,15 @@ def changes(first: Floats, second: Floats) -> Floats:
     return np.stack([across, down, second - first]).astype(np.float32)
 
 
+def thirds(first: Floats, second: Floats) -> Floats:
+    """Return `changes` at every third pixel, both ways."""
+    if min(first.shape) < 2:
+        return changes(first, second)[:, ::3, ::3]
+    both = 0.5 * (first + second)
+    across, down = np.gradient(both[::3], axis=1)[:, ::3], np.gradient(both[:, ::3], axis=0)[::3]
+    return np.stack([across, down, second[::3, ::3] - first[::3, ::3]]).astype(np.float32)
+
+
 def slopes(here: Floats, there: Floats) -> Floats:
     """Return how two planes (H, W) change across, down, and from one to the other, a little softened; (3, H, W)."""
     return changes(soft(here), soft(there))
@@ -119,12 +128,13 @@ def drift(changes: Floats) -> float:
     if len(away) < LEAST:
         return 0.0
     model = np.stack([across, down], 1)
-    good = np.ones(len(away), bool)
     went = np.zeros(2)
-    for _ in range(3):
-        inside = model[good]
-        went = -np.linalg.pinv(inside.T @ inside) @ (inside.T @ away[good])
-        # What passes through is none of it.
-        rest = np.abs(away + model @ went)
-        good = rest <= 4 * np.median(rest)
+    inside, gone = model, away
+    for turn in range(3):
+        went = -np.linalg.pinv(inside.T @ inside) @ (inside.T @ gone)
+        if turn < 2:
+            # What passes through is none of it.
+            rest = np.abs(away + model @ went)
+            good = rest <= 4 * np.median(rest)
+            inside, gone = model[good], away[good]
     return float(went[0])

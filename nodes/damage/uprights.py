@@ -59,7 +59,10 @@ class Line:
 def profile(plane: Floats, y: npt.NDArray[np.int64], x: Floats, reach: int) -> Floats:
     """Return the pixels around a path, (rows, 2 reach + 1); NaN beyond the picture."""
     h, w = plane.shape
-    columns = np.floor(x).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    first = np.floor(x).astype(np.int64) - reach
+    if len(y) and min(y.min(), first.min()) >= 0 and y.max() < h and first.max() + 2 * reach < w:
+        return np.lib.stride_tricks.sliding_window_view(plane, 2 * reach + 1, axis=1)[y, first]
+    columns = first[:, None] + np.arange(2 * reach + 1)
     inside = (columns >= 0) & (columns < w) & ((y >= 0) & (y < h))[:, None]
     taken = plane[np.clip(y, 0, h - 1)[:, None], np.clip(columns, 0, w - 1)]
     return np.asarray(np.where(inside, taken, np.nan), np.float32)
@@ -125,7 +128,13 @@ def measured(track: Track, plane: Floats, sigma: Floats, tone: Tone, index: int,
     rows = strength(around, here, tone, width)
     left = middle - width // 2
     sides = np.concatenate([around[:, : left - GAP], around[:, left + width + GAP :]], axis=1)
-    background = np.nanmedian(sides, axis=1) if np.isfinite(sides).any(1).all() else np.nan_to_num(around[:, middle])
+    known = np.isfinite(sides)
+    if known.all():
+        background = np.median(sides, axis=1)
+    elif known.any(1).all():
+        background = np.nanmedian(sides, axis=1)
+    else:
+        background = np.nan_to_num(around[:, middle])
     clear = rows > 0.5
     inside = around[:, left : left + width].mean(1)
     step = float(np.nanmedian((sign * (inside - background))[clear])) if clear.any() else 0.0

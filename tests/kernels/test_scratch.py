@@ -71,6 +71,7 @@ def test_a_part_is_the_crop_of_the_whole() -> None:
     out = np.full((4, part.height, part.width), 9, np.float32)
     launch(
         Device("cpu", 2), "scratch_ridge", part, reach=7, plane=(planes, region), noise=(sigma, region),
-        out=(out, part), widths=(1, 2, 3, 0, 0, 0, 0, 0), gap=GAP, flank=FLANK, clip=CLIP,
+        out=(out, part), widths=(1, 2, 3, 0, 0, 0, 0, 0),
+        units=(*map(ridges.unit_of, (1, 2, 3)), 0, 0, 0, 0, 0), gap=GAP, flank=FLANK, clip=CLIP,
     )  # fmt: skip
     np.testing.assert_array_equal(out, whole[:, 2:7, 3:41])

@@ -8,6 +8,7 @@ struct scratch_ridge_args {
     sl::In noise;    // of each
     sl::Out out;     // of each plane: dark, bright
     int widths[8];   // pixels, rising; 0 ends them
+    float units[8];  // what brings the difference of the means to the noise of a pixel, for each
     int gap, flank;  // pixels between a line and what it is compared with, and of that
     float clip;      // the most that one pixel says
 };
@@ -32,7 +33,7 @@ SL_FN void scratch_ridge(const scratch_ridge_args& k, const sl::At<EDGE>& at) {
             middle = middle * splat(1.0f / float(width));
             before = before * side;
             after = after * side;
-            const F unit = splat(1.0f) / sl::sqrt(splat(1.0f / float(width) + 1.0f / float(k.flank)));
+            const F unit = splat(k.units[i]);
             dark = sl::max(dark, (sl::min(before, after) - middle) * unit);
             bright = sl::max(bright, (middle - sl::max(before, after)) * unit);
         }
