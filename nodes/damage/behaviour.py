@@ -51,10 +51,11 @@ class Neighbour:
     def slopes(self, line: Line, reach: int) -> Floats:
         """Return how luma changes across, down and to it around a line, (3, rows, 2 reach + 1)."""
         h, w = self.planes.shape[1:]
-        # A pixel more on every side, of which slopes are taken.
-        top, left = max(0, int(line.y.min()) - 1), max(0, int(line.x.min()) - reach - 1)
-        part = np.s_[top : min(h, int(line.y.max()) + 2), left : min(w, int(line.x.max()) + reach + 2)]
-        changes = sways.changes(*(one.soft[part] for one in self.frames))
+        # More on every side: what pixels are softened by, and their slopes taken of.
+        more = sways.MARGIN + 1
+        top, left = max(0, int(line.y.min()) - more), max(0, int(line.x.min()) - reach - more)
+        part = np.s_[top : min(h, int(line.y.max()) + more + 1), left : min(w, int(line.x.max()) + reach + more + 1)]
+        changes = sways.slopes(*(one.planes[0][part] for one in self.frames))
         # Whole columns before any part is taken of them: the path's own may lie on the edge of a pixel.
         x = np.floor(line.x) - left
         return np.stack([profile(one, line.y - top, x, reach) for one in changes])
@@ -195,21 +196,18 @@ class Behaviour:
         return abs(float(np.nan_to_num(np.clip(sides / self._here, -CLIP, CLIP)).mean()))
 
     @cached_property
-    def _contrasts(self) -> npt.NDArray[np.float64]:
-        return contrasts(self._centre, self._line)
-
-    @cached_property
     def bare(self) -> float:
         """Its contrast in the picture itself."""
         line = self._line
-        return float((1 if line.tone == "bright" else -1) * self._contrasts[line.plane] / max(line.step, 1e-3))
+        (seen,) = contrasts(self._centre[line.plane][None], line)
+        return float((1 if line.tone == "bright" else -1) * seen / max(line.step, 1e-3))
 
     @cached_property
     def alone(self) -> float:
         """How far one record alone has it."""
         if len(self._centre) != 4:
             return 1.0
-        records = np.sort(np.abs(np.linalg.pinv(MIX) @ self._contrasts))
+        records = np.sort(np.abs(np.linalg.pinv(MIX) @ contrasts(self._centre, self._line)))
         return float(records[1] / max(records[2], 1e-6))
 
     @cached_property
@@ -346,7 +344,7 @@ def _sways(line: Line, plane: Floats, others: Sequence[Neighbour]) -> float:
     # Another way that the scene may go only explains more: the dear ones are tried last.
     away, scenes = [other.away for other in compared], []
     most = sways.sways(away, shifts, errors, scenes)
-    for way in (beside, lambda other: other.usual, lambda other: other.drift, drift):
+    for way in (beside, lambda other: other.usual, drift, lambda other: other.drift):
         if most < 1:
             break
         scenes.append([way(other) for other in compared])

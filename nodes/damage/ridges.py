@@ -75,7 +75,14 @@ def unit_of(width: int) -> float:
     return float(np.float32(1) / np.sqrt(np.float32(1 / width) + np.float32(1 / FLANK)))
 
 
-def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Device, isa: str | None = None) -> Floats:
+def evidence(
+    planes: Floats,
+    sigma: Floats,
+    widths: tuple[int, ...],
+    device: Device,
+    isa: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
     """Return for each pixel how much it looks like a dark and like a bright line, in sigmas, at most 2.5 either way.
 
     The lesser difference to the two sides counts: an edge has none to one of them.
@@ -86,13 +93,15 @@ def evidence(planes: Floats, sigma: Floats, widths: tuple[int, ...], device: Dev
         (C, H, W): finite light in stops, its local noise.
     widths:
         Widths in pixels, eight at most.
+    out:
+        Where to; new if None.
 
     Returns
     -------
     (C, 2, H, W): dark, bright.
     """
     count, h, w = planes.shape
-    out = np.empty((2 * count, h, w), np.float32)
+    out = np.empty((2 * count, h, w), np.float32) if out is None else out.reshape(2 * count, h, w)
     region = Region.sized(w, h)
     units = [unit_of(width) for width in widths]
     launch(

@@ -138,9 +138,14 @@ class ScratchDetect(Node):
         if min(planes.shape[1:]) < 16 or planes.shape[1] < 4 * STRIP:
             return Prepared(planes, good, built, noise, np.empty((0,), np.int8))
         sought = _sought(params, planes.shape[1])
-        evidence = ridges.evidence(planes, noise, sought.widths, device)
-        strips = [[sought.strips(one, good, device) for one in pair] for pair in evidence]
-        return Prepared(planes, good, built, noise, np.rint(np.array(strips) * STEPS).astype(np.int8))
+        room, strips = np.empty((2, *good.shape), np.float32), []
+        for plane, spread in zip(planes, noise, strict=True):
+            evidence = ridges.evidence(plane[None], spread[None], sought.widths, device, out=room)[0]
+            for one in evidence:
+                summed = sought.strips(one, good, device)
+                summed *= np.float32(STEPS)
+                strips.append(np.rint(summed, out=summed).astype(np.int8))
+        return Prepared(planes, good, built, noise, np.array(strips).reshape(len(planes), 2, *strips[0].shape))
 
     def compute(self, params: ScratchDetectParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Find the lines of the frame, judge them by the frames around, draw those that are scratches."""
@@ -191,7 +196,7 @@ class ScratchDetect(Node):
             where = seeking.scene(centre.pyramid, other.pyramid, rough, 0 if number < 2 else 1, device)
             neighbours.append(Neighbour(other.planes[:count], *where, away, (own, other)))
         beside = (seeking.moved(other.planes, other.vectors, device) for other in neighbours[:2])
-        fresh = [centre.planes - one for one in beside if one is not None]
+        fresh = [np.subtract(centre.planes, one, out=one) for one in beside if one is not None]
         lines = seeking.lines(_sought(params, centre.planes.shape[1]), centre, around, fresh, device)
         quiet = [max(float(np.percentile(sigma, 20)), ridges.FLOOR) for sigma in sigmas]
         found: list[tuple[Line, float]] = []
@@ -233,7 +238,7 @@ class ScratchDetect(Node):
         found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
         if not fresh:
             return [(stretches.drawn(line), sure) for line, sure in found]
-        alone = np.asarray(np.mean(fresh, 0, dtype=np.float32))
+        alone = seeking.mean(fresh)
         adjacent = [one.planes for one in neighbours if abs(one.away) == 1]
         views = [
             Seen(own, lacking, [one[index] for one in fresh], [one[index] for one in adjacent])

@@ -73,17 +73,18 @@ def judged(
     if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
         return 1.0, True, LEAST
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
-    needs = WEAK * LEAST if weak or not line.fleeting else LEAST
-    if not line.fleeting and seen.alone < PURE:
-        needs = ALONE_NEEDS * LEAST
-    if line.fleeting and line.plane and seen.alone > COLOURED:
-        needs = WEAK * LEAST
+
+    def needs() -> float:  # asks for the dear part of a verdict, of the few lines that come so far
+        if not line.fleeting:
+            return LEAST * (ALONE_NEEDS if seen.alone < PURE else WEAK)
+        return LEAST * (WEAK if weak or (line.plane and seen.alone > COLOURED) else 1)
+
     settled = not line.fleeting and spans > 0 and seen.stays >= 0.3 and seen.astray <= CALM
     # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
     settled = settled and (seen.passed < PASSED or seen.held >= HELD)
     uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
     if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
-        return 0.8, False, needs
+        return 0.8, False, needs()
     if compared and seen.stays >= 0.3 and seen.passed < STEADY and seen.astray <= CALM and seen.sways >= 1:
         return 0.9, False, LEAST
     if stays and seen.passed < PASSED:
@@ -95,10 +96,10 @@ def judged(
     if not compared or seen.seen < SEEN:
         if seen.astray > ASTRAY * strong:
             return none
-        return 1.0, False, needs if seen.astray <= CALM else 4 * LEAST
+        return 1.0, False, needs() if seen.astray <= CALM else 4 * LEAST
     again, calm = (AGAIN, ASTRAY) if line.fleeting else (AGAIN / 2, CALM)
     calm *= strong
     swerves = not line.fleeting and seen.swerves >= SWERVES and seen.stays < 0.3
     if (max(seen.moves, seen.aside) >= again and not swerves) or seen.astray > calm:
         return none
-    return 1.0, False, needs
+    return 1.0, False, needs()

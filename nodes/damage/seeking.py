@@ -107,7 +107,7 @@ def lacking(frames: Mapping[int, Prepared], fresh: Sequence[Floats], device: Dev
     fresh:
         What that one has and each of the two beside it has not, (planes, H, W), in stops.
     """
-    found = {0: np.asarray(np.mean(fresh, 0, dtype=np.float32))}
+    found = {0: mean(fresh)}
     count = len(found[0])
     for away, one in frames.items():
         beside = [frames[at] for at in (away - 1, away + 1) if at in frames]
@@ -118,7 +118,8 @@ def lacking(frames: Mapping[int, Prepared], fresh: Sequence[Floats], device: Dev
         made = [moved(other.planes[:count], where, device) for other, where in zip(beside, wheres, strict=True)]
         both = [planes for planes in made if planes is not None]
         if len(both) == 2:
-            found[away] = np.asarray(one.planes[:count] - np.mean(both, 0, dtype=np.float32))
+            behind = mean(both)
+            found[away] = np.subtract(one.planes[:count], behind, out=behind)
     return found
 
 
@@ -154,20 +155,24 @@ def lines(
     if len(fresh) < 2:
         return found
     alone = lacking({0: centre, **dict(around)}, fresh, device)
-    own, noise = alone[0], np.stack([ridges.noise(one, device) for one in alone[0]])
-    # Plane by plane: evidence takes twice the room of what it is of.
+    own = alone[0]
+    # Plane by plane, in the same room: evidence takes twice as much as what it is of.
+    room = [np.empty((2, *own.shape[1:]), np.float32) for _ in range(len(alone) + len(fresh))]
     for index in range(len(own)):
-        evidence = {away: _evidence(sought, planes[index], device) for away, planes in alone.items()}
-        either = [_evidence(sought, planes[index], device) for planes in fresh]
+        noise, evidence, either = ridges.noise(own[index], device), [], []
+        for number, planes in enumerate((*alone.values(), *fresh)):
+            spread = noise if number == 0 else ridges.noise(planes[index], device)
+            one = ridges.evidence(planes[index][None], spread[None], sought.widths, device, out=room[number])[0]
+            (evidence if number < len(alone) else either).append(one)
         for which, tone in enumerate(TONES):
             # What either frame beside lacks may be a scratch of the other one.
             seen = [np.minimum(either[0][which], either[1][which])]
             if len(evidence) > 1:
                 # A scratch that stays is at the same place in what every frame has by itself.
-                seen.append(_sum([one[which] for one in evidence.values()], np.float32))
+                seen.append(_sum([one[which] for one in evidence], np.float32))
             seen.append(evidence[0][which])
             for one in seen:
-                follow(sought.strips(one, centre.good, device), own[index], noise[index], tone, index, True)
+                follow(sought.strips(one, centre.good, device), own[index], noise, tone, index, True)
     return found
 
 
@@ -179,6 +184,11 @@ def _sum(arrays: Sequence[Any], kind: Any) -> Any:
     return total
 
 
-def _evidence(sought: Sought, plane: Floats, device: Device) -> Floats:
-    """Return how much each pixel of one plane looks like a line, (tones, H, W), in sigmas of its own noise."""
-    return np.asarray(ridges.evidence(plane[None], ridges.noise(plane, device)[None], sought.widths, device)[0])
+def mean(arrays: Sequence[Floats]) -> Floats:
+    """Return the mean of one or two arrays of one shape, without a copy of both."""
+    if len(arrays) == 1:
+        return arrays[0].copy()
+    first, second = arrays
+    total = np.asarray(first + second)
+    total *= np.float32(0.5)
+    return total

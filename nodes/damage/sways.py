@@ -24,6 +24,8 @@ LEAST = 16
 """Rows that a profile needs."""
 SOFT = 1.5
 """Standard deviation of the blur under which the scene's shift is measured, pixels."""
+MARGIN = 6
+"""Pixels that it reaches."""
 TRUE = (0.6, 2.5)
 """How much more or less than its measure the scene may shift a line: grain hides some of a shift, and a line thinner
 than two pixels shows up to twice of one, as its slopes are taken over two pixels."""
