@@ -342,7 +342,8 @@ def _sways(line: Line, plane: Floats, others: Sequence[Neighbour]) -> float:
         return sways.drift(around)
 
     # Another way that the scene may go only explains more: the dear ones are tried last.
-    away, scenes = [other.away for other in compared], []
+    away = [other.away for other in compared]
+    scenes: list[list[float]] = []
     most = sways.sways(away, shifts, errors, scenes)
     for way in (beside, lambda other: other.usual, drift, lambda other: other.drift):
         if most < 1:

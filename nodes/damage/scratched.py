@@ -63,13 +63,13 @@ def judged(
         return unknown
     if seen.bare < BARE if line.fleeting else line.step < VISIBLE:
         return none
+    if seen.edge > EDGE:
+        return none
     another = seen.seen < GHOST or seen.bare > BAREST * (2 if seen.stays >= STANDS else 1)
     if line.fleeting and another and seen.sways < 1:
         return none
     compared = seen.seen >= COMPARED or not line.fleeting
     stays = compared and seen.stays >= uprights.SAME
-    if seen.edge > EDGE:
-        return none
     if seen.passed >= PASSED and spans > 0 and stays and seen.held >= uprights.SAME and seen.follows < FOLLOWS:
         return 1.0, True, LEAST
     weak = line.fleeting and (not compared or line.step < VISIBLE or seen.edge > EDGE / 2)
@@ -82,9 +82,10 @@ def judged(
     settled = not line.fleeting and spans > 0 and seen.stays >= 0.3 and seen.astray <= CALM
     # Where the scene moves and it does not stay there, it stays elsewhere because the scene does.
     settled = settled and (seen.passed < PASSED or seen.held >= HELD)
-    uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
-    if settled and (uneven or (seen.alone < PURE and tall > LENGTH)):
-        return 0.8, False, needs()
+    if settled:
+        uneven = seen.flicker >= FLICKERS and max(seen.stays, seen.moves) <= AGAIN_UNEVEN
+        if uneven or (seen.alone < PURE and tall > LENGTH):
+            return 0.8, False, needs()
     if compared and seen.stays >= 0.3 and seen.passed < STEADY and seen.astray <= CALM and seen.sways >= 1:
         return 0.9, False, LEAST
     if stays and seen.passed < PASSED:

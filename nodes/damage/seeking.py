@@ -159,7 +159,9 @@ def lines(
     # Plane by plane, in the same room: evidence takes twice as much as what it is of.
     room = [np.empty((2, *own.shape[1:]), np.float32) for _ in range(len(alone) + len(fresh))]
     for index in range(len(own)):
-        noise, evidence, either = ridges.noise(own[index], device), [], []
+        noise = ridges.noise(own[index], device)
+        evidence: list[Floats] = []
+        either: list[Floats] = []
         for number, planes in enumerate((*alone.values(), *fresh)):
             spread = noise if number == 0 else ridges.noise(planes[index], device)
             one = ridges.evidence(planes[index][None], spread[None], sought.widths, device, out=room[number])[0]
