@@ -87,7 +87,7 @@ class ScratchDetect(Node):
     """
 
     id = "ScratchDetect"
-    version = 6
+    version = 7
     inputs = (Port("input", "The plate."),)
     outputs = (
         Port(

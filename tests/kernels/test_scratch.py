@@ -44,10 +44,7 @@ def test_ridges(size: tuple[int, int], widths: tuple[int, ...]) -> None:
     for isa in isas():
         for threads in (1, 3):
             other = ridges.evidence(planes, sigma, widths, Device("cpu", threads), isa)
-            if isa == "v2":
-                np.testing.assert_allclose(other, out, atol=1e-5)
-            else:
-                np.testing.assert_array_equal(other, out)
+            np.testing.assert_array_equal(other, out)
 
 
 def test_what_is_not_finite_reaches_no_pixel_beyond_its_neighbours() -> None:
