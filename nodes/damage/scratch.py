@@ -238,12 +238,11 @@ class ScratchDetect(Node):
         found = [(line, sure) for line, sure in found if params.tone in ("all", line.tone) and len(line.y)]
         if not fresh:
             return [(stretches.drawn(line), sure) for line, sure in found]
-        alone = seeking.mean(fresh)
         adjacent = [one.planes for one in neighbours if abs(one.away) == 1]
-        views = [
-            Seen(own, lacking, [one[index] for one in fresh], [one[index] for one in adjacent])
-            for index, (own, lacking) in enumerate(zip(centre.planes, alone, strict=True))
-        ]
+        views = {}
+        for index in {line.plane for line, _ in found}:
+            each = [one[index] for one in fresh]
+            views[index] = Seen(centre.planes[index], seeking.mean(each), each, [one[index] for one in adjacent])
         return [
             (part, sure) for line, sure in found for part in ends.whole(line, views[line.plane], sigmas[line.plane])
         ]

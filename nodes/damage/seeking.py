@@ -118,7 +118,7 @@ def lacking(frames: Mapping[int, Prepared], fresh: Sequence[Floats], device: Dev
         made = [moved(other.planes[:count], where, device) for other, where in zip(beside, wheres, strict=True)]
         both = [planes for planes in made if planes is not None]
         if len(both) == 2:
-            behind = mean(both)
+            behind = mean(both, out=both[0])
             found[away] = np.subtract(one.planes[:count], behind, out=behind)
     return found
 
@@ -139,7 +139,7 @@ def lines(
     found: list[Line] = []
 
     def follow(strips: Floats, plane: Floats, noise: Floats, tone: Tone, index: int, fleeting: bool) -> None:
-        for track in tracks.find(strips, sought.least, device):
+        for track in tracks.find(strips, sought.least):
             if len(track.x) * STRIP >= sought.shortest:
                 line = uprights.measured(track, plane, noise, tone, index, sought.widest)
                 found.append(replace(line, fleeting=fleeting))
@@ -186,11 +186,11 @@ def _sum(arrays: Sequence[Any], kind: Any) -> Any:
     return total
 
 
-def mean(arrays: Sequence[Floats]) -> Floats:
-    """Return the mean of one or two arrays of one shape, without a copy of both."""
+def mean(arrays: Sequence[Floats], out: Floats | None = None) -> Floats:
+    """Return the mean of one or two arrays of one shape, without a copy of both; in `out`, if given (two)."""
     if len(arrays) == 1:
         return arrays[0].copy()
     first, second = arrays
-    total = np.asarray(first + second)
+    total: Floats = np.asarray(np.add(first, second, out=out))
     total *= np.float32(0.5)
     return total

@@ -55,7 +55,7 @@ class Track:
         return rows, np.asarray(at, np.float32)
 
 
-def find(strips: Floats, least: float, device: Device | None = None, isa: str | None = None) -> list[Track]:
+def find(strips: Floats, least: float, isa: str | None = None) -> list[Track]:
     """Find the lines in summed evidence, the best first.
 
     Parameters
@@ -65,7 +65,7 @@ def find(strips: Floats, least: float, device: Device | None = None, isa: str | 
     least:
         Least score of a line, above 0.
     """
-    device = device or Device("cpu", 1)
+    device = Device("cpu", 1)  # each step needs the one before: more threads would only wait
     strips = np.ascontiguousarray(strips, np.float32)
     count, slants, width = strips.shape
     most = slants // 2

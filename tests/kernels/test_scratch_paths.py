@@ -113,29 +113,29 @@ def same(found: list[Track], wanted: list[Track]) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_lines_are_those_of_a_slow_search(size: tuple[int, int, int], seed: int) -> None:
     strips = evidence(size, seed)
-    found = tracks.find(strips, 0.8, DEVICE)
+    found = tracks.find(strips, 0.8)
     same(found, followed(strips.astype(np.float64), 0.8))
     assert found or size[0] == 1
     for isa in isas():
-        same(tracks.find(strips, 0.8, DEVICE, isa), found)
+        same(tracks.find(strips, 0.8, isa), found)
 
 
 def test_the_search_ends_after_paths_that_lead_to_nothing_new_and_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     strips = evidence((20, 5, 200), 3)
-    every = tracks.find(strips, 2.0, DEVICE)
+    every = tracks.find(strips, 2.0)
     monkeypatch.setattr(tracks, "_MOST_LINES", 3)
-    few = tracks.find(strips, 2.0, DEVICE)
+    few = tracks.find(strips, 2.0)
     assert 3 <= len(few) < len(every)
     same(few, every[: len(few)])
     monkeypatch.setattr(tracks, "_IDLE", 0)
-    assert not tracks.find(strips, 2.0, DEVICE)
+    assert not tracks.find(strips, 2.0)
 
 
 @pytest.mark.parametrize("value", [-3e4, 3e4, 1e30])
 def test_huge_evidence(value: float) -> None:
     strips = evidence((12, 5, 70), 4)
     strips[5, 2, 30] = value
-    for one in tracks.find(strips, 2.0, DEVICE):
+    for one in tracks.find(strips, 2.0):
         assert ((one.x >= 0) & (one.x < 70)).all()
 
 
