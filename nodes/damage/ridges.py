@@ -122,7 +122,7 @@ def evidence(
     return out.reshape(count, 2, h, w)
 
 
-def strips(found: Floats, most: int, device: Device | None = None, isa: str | None = None) -> Floats:
+def strips(found: Floats, most: int, isa: str | None = None) -> Floats:
     """Sum evidence over strips of eight rows along slants of -most to most pixels a strip, 6 at most.
 
     Returns (⌈H/8⌉, 2 most + 1, W), in units of its own noise, from -3 to 3.5; the column is that of the strip's top.
@@ -133,7 +133,7 @@ def strips(found: Floats, most: int, device: Device | None = None, isa: str | No
     out = np.empty((count, len(slants), w), np.float32)
     region = Region.sized(w, count)
     launch(
-        device or Device("cpu", 1),
+        Device("cpu", 1),  # less work than it takes to wake other threads
         "scratch_strips",
         region,
         isa=isa,

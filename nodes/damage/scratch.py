@@ -142,7 +142,7 @@ class ScratchDetect(Node):
         for plane, spread in zip(planes, noise, strict=True):
             evidence = ridges.evidence(plane[None], spread[None], sought.widths, device, out=room)[0]
             for one in evidence:
-                summed = sought.strips(one, good, device)
+                summed = sought.strips(one, good)
                 summed *= np.float32(STEPS)
                 strips.append(np.rint(summed, out=summed).astype(np.int8))
         return Prepared(planes, good, built, noise, np.array(strips).reshape(len(planes), 2, *strips[0].shape))

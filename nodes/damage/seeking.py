@@ -67,12 +67,12 @@ class Sought:
         """Widths in pixels that evidence is taken for."""
         return tuple(dict.fromkeys(min(w, self.widest) for w in (1, 2, 3, 5, 8, 12, 15)))
 
-    def strips(self, evidence: Floats, good: Any, device: Device) -> Floats:
+    def strips(self, evidence: Floats, good: Any) -> Floats:
         """Sum a tone's evidence over strips along every slant."""
         if not good.all():
             evidence[~good] = 0
         most = max(1, round(STRIP * math.tan(math.radians(self.slant)))) if self.slant else 0
-        return ridges.strips(evidence, most, device)
+        return ridges.strips(evidence, most)
 
 
 def scene(
@@ -174,7 +174,7 @@ def lines(
                 seen.append(_sum([one[which] for one in evidence], np.float32))
             seen.append(evidence[0][which])
             for one in seen:
-                follow(sought.strips(one, centre.good, device), own[index], noise, tone, index, True)
+                follow(sought.strips(one, centre.good), own[index], noise, tone, index, True)
     return found
 
 

@@ -151,10 +151,10 @@ def test_strips(size: tuple[int, int], most: int) -> None:
             y, at = STRIP * j + row, x + round((s - most) * (row + 0.5) / STRIP)
             if y < size[0] and 0 <= at < wide:
                 wanted[j, s, x] += float(found[y, at])
-    out = ridges.strips(found, most, DEVICE)
+    out = ridges.strips(found, most)
     np.testing.assert_allclose(out, ridges.unit(wanted.astype(np.float32)), atol=1e-5)
     for isa in isas():
-        np.testing.assert_array_equal(ridges.strips(found, most, DEVICE, isa), out)
+        np.testing.assert_array_equal(ridges.strips(found, most, isa), out)
 
 
 @pytest.mark.parametrize("size", [(5, 16), (16, 17), (33, 47), (100, 64), (31, 130)])
