@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,9 +33,6 @@ Tone = Literal["dark", "bright", "coloured"]
 Decision = Literal["", "keep", "reject", "add"]
 
 EIGHT = np.ones((3, 3), bool)
-FOUND = "found"
-"""Channel of a matte that obeys a list: the matte as it was found, before the list was obeyed. Repair judges frames by
-it, so that what a person decides of one place moves nothing in another."""
 _SMALL, _LARGE = 12, 60  # pixels: dust, dirt, blotch
 _WORDS = {"kind": get_args(Kind), "tone": get_args(Tone), "decision": get_args(Decision)}
 
@@ -366,28 +363,6 @@ def outside(path: Path | None, clip: Clip) -> list[str]:
         return []
     few = ", ".join(map(str, frames[:5])) + (f" and {len(frames) - 5} more" if len(frames) > 5 else "")
     return [f"the list of defects speaks of frames that the clip does not have: {few}"]
-
-
-def matte_channels(path: Path | None, *inputs: Clip) -> tuple[str, ...]:
-    """Return the channels of a matte that obeys a list, if there is one, or is made of such mattes."""
-    return ("A", FOUND) if path is not None or any(FOUND in clip.channels for clip in inputs) else ("A",)
-
-
-def obeyed(path: Path | None, matte: Image, frame: int) -> Image:
-    """Return a frame's matte as a node's list has it, with what was found in the channel `found`; the very same matte
-    where there is no list."""
-    if path is None:
-        return matte
-    edited = Defects.load(path).apply(matte, frame)
-    return replace(edited, data=np.concatenate([edited.data[:1], matte.data[-1:]]), channels=matte_channels(path))
-
-
-def as_found(matte: Image) -> Image:
-    """Return a matte as it was before any list was obeyed, one channel."""
-    if FOUND not in matte.channels:
-        return matte
-    at = matte.channels.index(FOUND)
-    return replace(matte, data=matte.data[at : at + 1], channels=("A",))
 
 
 def decided(path: Path | None, frame: int | None) -> str:

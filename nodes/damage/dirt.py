@@ -15,8 +15,9 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import judge, still
-from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
+from safelight.nodes.damage.defects import decided, outside
 from safelight.nodes.damage.departure import Departure, Frame, chosen, measure, prepare
+from safelight.nodes.damage.obeying import matte_channels, obeyed
 from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.noise import Noise, estimate
 from safelight.nodes.grain.picture import require_picture

@@ -13,7 +13,8 @@ from safelight.graph.image import NOTES, Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage.areas import KINDS, Found, Rules, judge
-from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
+from safelight.nodes.damage.defects import decided, outside
+from safelight.nodes.damage.obeying import matte_channels, obeyed
 from safelight.nodes.damage.unmatched import Small, small
 from safelight.nodes.grain.picture import require_picture
 

@@ -17,7 +17,8 @@ from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.nodes.damage import ridges, uprights
 from safelight.nodes.damage.blobs import EIGHT
-from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
+from safelight.nodes.damage.defects import decided, outside
+from safelight.nodes.damage.obeying import matte_channels, obeyed
 from safelight.nodes.damage.ridges import Floats
 from safelight.nodes.damage.standing import SEARCH_SCALE, Standing, high_pass, standing, vectors
 from safelight.nodes.grain.picture import require_picture

@@ -12,8 +12,9 @@ from scipy import ndimage
 from safelight.graph.device import Device
 from safelight.graph.image import Image
 from safelight.graph.region import Region
-from safelight.nodes.damage.defects import EIGHT, as_found
+from safelight.nodes.damage.defects import EIGHT
 from safelight.nodes.damage.holes import Bools, damaged
+from safelight.nodes.damage.obeying import as_found
 from safelight.nodes.grain.taking import coverage
 
 HALF = 0.5

@@ -17,7 +17,8 @@ from safelight.graph.params import Params, param
 from safelight.graph.region import Region
 from safelight.nodes.damage import ends, ridges, seeking, stretches, uprights
 from safelight.nodes.damage.behaviour import Behaviour, Neighbour
-from safelight.nodes.damage.defects import decided, matte_channels, obeyed, outside
+from safelight.nodes.damage.defects import decided, outside
+from safelight.nodes.damage.obeying import matte_channels, obeyed
 from safelight.nodes.damage.presence import Seen
 from safelight.nodes.damage.ridges import STRIP, Floats
 from safelight.nodes.damage.scratched import ALONE, LEAST, judged

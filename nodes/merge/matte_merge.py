@@ -13,7 +13,8 @@ from safelight.graph.image import NOTES, Clip, Image
 from safelight.graph.node import Inputs, Node, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.region import Region
-from safelight.nodes.damage.defects import FOUND, as_found, decided, matte_channels, obeyed, outside
+from safelight.nodes.damage.defects import decided, outside
+from safelight.nodes.damage.obeying import FOUND, as_found, matte_channels, obeyed
 from safelight.nodes.grain.taking import coverage
 
 PORTS = ("a", "b", "c", "d")

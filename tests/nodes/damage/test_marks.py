@@ -16,8 +16,9 @@ from safelight.graph.document import Document
 from safelight.graph.graph import Graph
 from safelight.graph.image import Image
 from safelight.graph.render import pull
-from safelight.nodes.damage.defects import EIGHT, FOUND, Decision, Defect, Defects
+from safelight.nodes.damage.defects import EIGHT, Decision, Defect, Defects
 from safelight.nodes.damage.marks import Marks
+from safelight.nodes.damage.obeying import FOUND
 from tests.nodes.damage.repairing import Pictures, codes, lay, moving, pictures, run
 
 REACH = 3
