@@ -3,6 +3,8 @@ noise and the running medians that they are told by."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -182,3 +184,19 @@ def test_running_medians(size: tuple[int, int]) -> None:
         one = Region.sized(1, size[0])
         launch(DEVICE, "scratch_median", one, isa=isa, values=values, out=out, wide=size[1])
         np.testing.assert_array_equal(out, ndimage.median_filter(values, (1, 21), mode="nearest"))
+
+
+def test_what_is_held_above_runs_in_these_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set()
+
+    def noted(device: Device, name: str, *args: Any, **more: Any) -> None:
+        asked.add(name)
+        launch(device, name, *args, **more)
+
+    for module in (ridges, tracks):
+        monkeypatch.setattr(module, "launch", noted)
+    tracks.find(evidence((20, 5, 70), 1), 6.0)
+    plane = np.random.default_rng(1).normal(size=(70, 90)).astype(np.float32)
+    ridges.strips(plane, 3)
+    ridges.noise(plane)
+    assert asked == {"scratch_passes", "scratch_trace", "scratch_strips", "scratch_noise"}
