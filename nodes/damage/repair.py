@@ -208,7 +208,8 @@ class Repair(Node):
         for layer in marks.layers():
             # Whatever is rejected in the end is repaired with the rest, so that the rest is as if it had not been.
             holes = listed(layer.marked, params.grow, params.feather, holdout)
-            here = donors.guessed(donors.without(whole, holed(layer.known, params.grow, holdout)))
+            known = hole if layer.known is marks.edited else holed(layer.known, params.grow, holdout)
+            here = donors.guessed(donors.without(whole, known))
             made = from_frames(here, others, holes, laid, device, force=params.force, average=not forensic)
             kept = np.zeros(len(holes.y), bool)
             if params.verify:

@@ -3,6 +3,7 @@
 // damaged or outside count nowhere. The cost of a vector is the weighted mean difference, without that of the means, so
 // that another brightness costs nothing.
 // An item is a piece. Sums run in one order, whatever the lanes.
+#include "../motion/median.h"
 #include "../motion/single.h"
 #include "driver.h"
 
@@ -55,16 +56,6 @@ SL_FN float repair_cost(const repair_vectors_args& k, const RepairSamples& s, in
     return cost / total;
 }
 
-SL_FN int repair_middle(const int* v) {  // of nine
-    int p[9];
-    for (int i = 0; i < 9; ++i) {
-        int j = i;
-        for (; j > 0 && p[j - 1] > v[i]; --j) p[j] = p[j - 1];
-        p[j] = v[i];
-    }
-    return p[4];
-}
-
 // Offset of the vertex of the equal-sided V through three costs, in quarters of a step; `least` loses what it is lower by.
 SL_FN float repair_vertex(float low, float least, float high, float gain, float& lower) {
     const float steep = low < high ? high : low;
@@ -109,7 +100,7 @@ SL_FN void repair_vectors(const repair_vectors_args& k, int piece, int) {
     dy[0] = dx[0] = 0;
     // Where the surroundings cannot tell vectors apart (an edge hidden along its length), the middle of what the search
     // found around stays.
-    int y = repair_middle(dy + 1), x = repair_middle(dx + 1);
+    int y = motion_median(dy + 1), x = motion_median(dx + 1);
     float least = repair_cost(k, s, y, x);
     for (int n = 0; n < 10; ++n) {
         bool tried = dy[n] == y && dx[n] == x;

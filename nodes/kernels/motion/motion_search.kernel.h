@@ -4,6 +4,7 @@
 // Costs are sums of whole numbers below 2^24: exact, hence the same for every lane count.
 // References: de Haan et al. 1993 (recursive search, vector penalty); Tourapis 2002 (predictive zonal search).
 #include "driver.h"
+#include "median.h"
 
 struct motion_search_args {
     sl::Grid grid;       // blocks
@@ -26,26 +27,6 @@ SL_FN float motion_cost(const float* block, const float* b, long long row) {
             for (int j = 0; j < 4; ++j)
                 sum[j] = sum[j] + sl::abs(load_lanes(block + (y + j) * MOTION_WINDOW + x) - load_lanes(b + (y + j) * row + x));
     return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-}
-
-SL_FN void motion_order(int& a, int& b) {
-    const int low = sl::imin(a, b);
-    b = sl::imax(a, b);
-    a = low;
-}
-
-// Median of nine by exchanges, without branches (Devillard 1998, after Paeth 1990).
-SL_FN int motion_median(const int* v) {
-    int p[9];
-    for (int i = 0; i < 9; ++i) p[i] = v[i];
-    motion_order(p[1], p[2]), motion_order(p[4], p[5]), motion_order(p[7], p[8]);
-    motion_order(p[0], p[1]), motion_order(p[3], p[4]), motion_order(p[6], p[7]);
-    motion_order(p[1], p[2]), motion_order(p[4], p[5]), motion_order(p[7], p[8]);
-    motion_order(p[0], p[3]), motion_order(p[5], p[8]), motion_order(p[4], p[7]);
-    motion_order(p[3], p[6]), motion_order(p[1], p[4]), motion_order(p[2], p[5]);
-    motion_order(p[4], p[7]), motion_order(p[4], p[2]), motion_order(p[6], p[4]);
-    motion_order(p[4], p[2]);
-    return p[4];
 }
 
 SL_FN void motion_search(const motion_search_args& k, int bx, int by) {

@@ -111,7 +111,6 @@ def test_a_forensic_graph_names_no_hole_that_was_rejected() -> None:
     shown, mattes = dusty()
     alone = {2: shown[2]}
     change = np.zeros(mattes[2].data.shape[1:], np.float32)
-    change[mattes[2].data[0] > 0] = 0
     labels, _ = blobs(mattes[2])
     change[labels == 7] = np.nan
     out = run(alone, {2: edited(mattes[2], change)}, 2, forensic=True)
