@@ -63,7 +63,9 @@ def profile(plane: Floats, y: npt.NDArray[np.int64], x: Floats, reach: int) -> F
     if len(y) and min(y.min(), first.min()) >= 0 and y.max() < h and first.max() + 2 * reach < w:
         # The run of pixels from each one on, without a copy.
         plane = np.ascontiguousarray(plane)
-        runs: Floats = np.ndarray((h, w - 2 * reach, 2 * reach + 1), plane.dtype, plane, 0, (*plane.strides, plane.itemsize))
+        runs: Floats = np.ndarray(
+            (h, w - 2 * reach, 2 * reach + 1), plane.dtype, plane, 0, (*plane.strides, plane.itemsize)
+        )
         return runs[y, first]
     columns = first[:, None] + np.arange(2 * reach + 1)
     inside = (columns >= 0) & (columns < w) & ((y >= 0) & (y < h))[:, None]
