@@ -1,7 +1,8 @@
 """Our own nets in 8 bits, through ONNX Runtime: for previews and proxies, never for a master.
 
-Each layer's inputs and weights are whole numbers of steps: weights of 1/127 of the largest of each output plane, inputs
-of 1/255 of the largest value seen while training (`Stored.ranges`). Smooth ramps band.
+Each layer's weights, but for the first's, are whole numbers of steps of 1/127 of the largest of each output plane, its
+inputs of 1/255 of the largest value seen while training (`Stored.ranges`), what comes out of 1/1020 of white. Smooth
+ramps band.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.storing import Stored
 
 OPSET = 18
+MOST = 0.5
+"""What a net may add or take, coded, at most."""
+PARTS = 4
+"""The range of what it adds is cut into so many, each told in 8 bits by outputs of its own, and summed: what lies under
+a part leaves it at 0, what lies over it at 255. Kernels for 4 outputs take as long as for 16."""
 
 
 class Session:
@@ -70,16 +76,20 @@ def model(stored: Stored, *, quantised: bool) -> bytes:
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    name = "x"
-    for k in range(stored.shape.layers):
+    def stepped(name: str, step: float | np.float32, k: int) -> str:
+        """Put whole numbers of steps, 0 to 255, in place of what ReLU lets through."""
+        way = [constant(f"{k}.step", np.float32(step)), constant(f"{k}.zero", np.uint8(0))]
+        return node("DequantizeLinear", [node("QuantizeLinear", [name, *way], f"{k}.whole"), *way], f"{k}.in")
+
+    name, last = "x", stored.shape.layers - 1
+    for k in range(last + 1):
         kernel, bias = stored.arrays[f"{k}.weight"], stored.arrays[f"{k}.bias"]
-        if quantised:
-            # The first layer's input may be negative; the others' are what ReLU lets through.
-            most = max(stored.ranges[k], 1e-6)
-            zero, top = (np.int8(0), 127) if k == 0 else (np.uint8(0), 255)
-            step = np.float32(most / top)
-            way = [constant(f"{k}.step", step), constant(f"{k}.zero", zero)]
-            name = node("DequantizeLinear", [node("QuantizeLinear", [name, *way], f"{k}.whole"), *way], f"{k}.in")
+        # The first layer sees light and has next to nothing to do: it stays as it is.
+        if quantised and k:
+            step = np.float32(max(stored.ranges[k], 1e-6) / 255)
+            name = stepped(name, step, k)
+            if k == last:
+                kernel, bias = np.concatenate([kernel] * PARTS), np.concatenate([bias] * PARTS)
             steps = np.maximum(np.abs(kernel).max((1, 2, 3)), 1e-8).astype(np.float32) / np.float32(127)
             whole = np.rint(kernel / steps[:, None, None, None]).astype(np.int8)
             parts = [
@@ -89,6 +99,8 @@ def model(stored: Stored, *, quantised: bool) -> bytes:
             ]
             weight = node("DequantizeLinear", parts, f"{k}.kernel", axis=0)
             both = steps * step
+            if k == last:
+                bias = bias + np.repeat(MOST - np.arange(PARTS) * 2 * MOST / PARTS, len(bias) // PARTS)
             shift = np.rint(bias / both).clip(-(2**31), 2**31 - 1).astype(np.int32)
             parts = [
                 constant(f"{k}.b", shift),
@@ -99,8 +111,13 @@ def model(stored: Stored, *, quantised: bool) -> bytes:
         else:
             weight, offset = constant(f"{k}.kernel", kernel), constant(f"{k}.offset", bias)
         name = node("Conv", [name, weight, offset], f"{k}.sum", kernel_shape=[3, 3])
-        if k < stored.shape.layers - 1:
+        if k < last:
             name = node("Relu", [name], f"{k}.out")
+    if quantised:
+        name = stepped(name, 2 * MOST / PARTS / 255, last + 1)
+        parts = [f"part{i}" for i in range(PARTS)]
+        nodes.append(helper.make_node("Split", [name], parts, axis=1, num_outputs=PARTS))
+        name = node("Sub", [node("Sum", parts, "parts"), constant("most", np.float32(MOST))], "more")
     node("DepthToSpace", [name], "y", blocksize=stored.shape.scale, mode="CRD")
     ends = [
         helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, stored.shape.planes, f"{end}h", f"{end}w"])

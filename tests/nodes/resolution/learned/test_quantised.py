@@ -39,3 +39,27 @@ def test_near_single_precision(net_file: Callable[..., Path], scale: int, planes
 def test_without_ranges(net_file: Callable[..., Path]) -> None:
     with pytest.raises(GraphError, match="say no ranges"):
         quantised.Session(replace(storing.load(net_file()), ranges=()))
+
+
+def test_what_comes_out_is_summed_from_parts_and_held_to_the_most(net_file: Callable[..., Path]) -> None:
+    """A net that hands a ramp through, turned, stretched and moved: sums of parts must follow it, ends and all."""
+    stored = storing.load(net_file())
+    shape = stored.shape
+    arrays = {name: np.zeros_like(value) for name, value in stored.arrays.items()}
+    for k in range(shape.layers):
+        arrays[f"{k}.weight"][:, 0, 1, 1] = 1.3 if k == shape.layers - 1 else 1
+    arrays[f"{shape.layers - 1}.weight"][1] *= -1
+    arrays[f"{shape.layers - 1}.bias"][:] = [-0.65, 0.65, 0, 0.02]
+    net = quantised.Session(replace(stored, arrays=arrays, ranges=(1.0,) * shape.layers))
+    x = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (1, 2 * shape.layers + 1, 1))
+    made = net.added(x)[0]
+    inner = x[0, 0, shape.layers : -shape.layers]
+    for place, want in (
+        ((0, 0), 1.3 * inner - 0.65),
+        ((0, 1), 0.65 - 1.3 * inner),
+        ((1, 0), 1.3 * inner),
+        ((1, 1), 1.3 * inner + 0.02),
+    ):
+        got = made[place[0] :: 2, place[1] :: 2][0]
+        np.testing.assert_allclose(got, np.clip(want, -quantised.MOST, quantised.MOST), atol=1.3 / 255)
+        assert (np.diff(got) >= 0).all() == (want[-1] > want[0])
