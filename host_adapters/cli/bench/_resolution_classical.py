@@ -150,17 +150,22 @@ def _upscale(made: Sequence[Codes], quick: bool) -> Iterator[Row]:
     yield from _speed(quick)
 
 
-def overshoot(double: Callable[[Any], Any]) -> float:
-    """Return how far a way to double pictures goes beyond edges of ideal steps, each pixel the mean light over it: in
-    parts of the step, mean over six directions and three phases."""
+def overshoot(double: Callable[[Any], Any], halve: Callable[[Any], Any] | None = None) -> float:
+    """Return how far a way to double pictures goes beyond edges of ideal steps: in parts of the step, mean over six
+    directions and three phases.
+
+    The small picture's pixels are the mean light over them, or what `halve` makes of the large one's.
+    """
+    side, part = (48, 8) if halve is None else (96, 4)
     grid = (np.arange(48 * 8) + 0.5) / 8 - 24
     found = []
     for degrees in (0, 7, 22.5, 45, 70, 90):
         for phase in (0, 0.3, 0.6):
             turn = np.radians(degrees)
             edge = np.cos(turn) * grid[None] + np.sin(turn) * grid[:, None] > phase
-            small = edge.reshape(48, 8, 48, 8).mean((1, 3)) * 0.5 + 0.2
-            inside = double(small.astype(np.float32))[16:-16, 16:-16]
+            seen = edge.reshape(side, part, side, part).mean((1, 3)).astype(np.float32) * np.float32(0.5)
+            seen += np.float32(0.2)
+            inside = double(seen if halve is None else halve(seen))[16:-16, 16:-16]
             found.append(max(float(inside.max()) - 0.7, 0.2 - float(inside.min())) / 0.5)
     return float(np.mean(found))
 

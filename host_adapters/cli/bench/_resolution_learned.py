@@ -135,11 +135,27 @@ def _quality(quick: bool) -> Iterator[Row]:
 
 
 def _overshoot() -> Iterator[Row]:
-    lanczos = overshoot(lambda small: decode(enlarged(encode(small), 2)))
-    for model in SHIPPED:
-        ours = overshoot(lambda small, model=model: enlarge(small[None], 2, model=model, device=ONE)[0])  # type: ignore[misc]
-        note = "edges reduced by means of areas, softer than what the nets were trained on, which they sharpen too far"
-        yield Row(f"{model}: overshoot at edges over Lanczos'", ours / lanczos, "×", "≤ 0.25", note)
+    kinds = {
+        "": "edges reduced by means of areas, softer than what the nets were trained on, which they sharpen too far",
+        ", reduced as in training": "edges of coded values, reduced by the antialiased bicubic kernel",
+    }
+    for kind, note in kinds.items():
+        halve = (lambda large: np.asarray(reduced(large, 2), np.float32)) if kind else None
+        coded = bool(kind)
+        lanczos = overshoot(lambda small, coded=coded: _doubled(small, None, coded), halve)  # type: ignore[misc]
+        for model in SHIPPED:
+            ours = overshoot(lambda small, coded=coded, model=model: _doubled(small, model, coded), halve)  # type: ignore[misc]
+            yield Row(f"{model}: overshoot at edges over Lanczos'{kind}", ours / lanczos, "×", "≤ 0.25", note)
+
+
+def _doubled(small: Any, model: str | None, coded: bool) -> Any:
+    """Return a plane of light, or of coded values, twice as large: by a net, or by Lanczos on coded values."""
+    light = decode(small) if coded else small
+    if model is None:
+        made = enlarged(encode(light), 2)
+        return made if coded else decode(made)
+    out = enlarge(light[None], 2, model=model, device=ONE)[0]
+    return encode(out) if coded else out
 
 
 def _mean(run: Scaler, judged: Sequence[Picture], scale: int) -> float:
