@@ -245,20 +245,29 @@ def _flicker(quick: bool) -> Iterator[Row]:
         np.ascontiguousarray((frame[: height // 8 * 8, : width // 8 * 8] / np.float32(255)) @ LUMA) for frame in frames
     ]
     low = [np.asarray(reduced(frame, 2), np.float32) for frame in full]
-    heights = [pyramid(np.rint(255 * frame)[None], ONE) for frame in full]
-    vectors = [quarter(search(a, b, ONE, noise=2.0), ONE) for a, b in pairwise(heights)]
-
-    def error(shown: Sequence[npt.NDArray[np.float32]]) -> float:
-        moved = [compensate(b[None], way, ONE)[0] for b, way in zip(shown[1:], vectors, strict=True)]
-        return float(np.sqrt(np.mean([np.square(a - b) for a, b in zip(shown, moved, strict=False)])))
-
-    true = error(full)
+    ways = _ways(full)
+    true, given = _warped(full, ways), _warped(low, _ways(low))
     note = f"{count} frames of {'the Plate' if clip is None else 'redtree_pan'}; the full-size frames' own vectors"
     yield Row("warping error of the full-size frames", 255 * true, "8-bit codes", note=note)
+    yield Row("warping error of the input", 255 * given, "8-bit codes", note="reduced frames, their own vectors")
     known: dict[str, Scaler] = {"Lanczos": enlarged, **{name: _net(name) for name in SHIPPED}}
     for name, run in known.items():
-        spent = error([run(frame, 2) for frame in low])
-        yield Row(f"warping error over that: {name}", spent / true, "×", "≤ 1" if name in SHIPPED else "")
+        made = [run(frame, 2) for frame in low]
+        target = "≤ 1" if name in SHIPPED else ""
+        yield Row(f"warping error over the full-size frames': {name}", _warped(made, ways) / true, "×", target)
+        own = _warped(made, _ways(made)) / given
+        yield Row(f"warping error over the input's: {name}", own, "×", target, "each by its own vectors")
+
+
+def _ways(shown: Sequence[npt.NDArray[np.float32]]) -> list[Any]:
+    heights = [pyramid(np.rint(255 * frame)[None], ONE) for frame in shown]
+    return [quarter(search(a, b, ONE, noise=2.0), ONE) for a, b in pairwise(heights)]
+
+
+def _warped(shown: Sequence[npt.NDArray[np.float32]], ways: Sequence[Any]) -> float:
+    """Return how far each frame is from the next, moved onto it: root mean square."""
+    moved = [compensate(b[None], way, ONE)[0] for b, way in zip(shown[1:], ways, strict=True)]
+    return float(np.sqrt(np.mean([np.square(a - b) for a, b in zip(shown, moved, strict=False)])))
 
 
 def _unlike(light: npt.NDArray[np.float32], whole: npt.NDArray[np.float32], model: str) -> int:
