@@ -15,6 +15,7 @@ from safelight.nodes.resolution.learned.models import FOLDER, SHIPPED, available
 from safelight.nodes.resolution.learned.nets import Shape
 from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.degrade import KINDS
+from safelight.nodes.resolution.learned.training.drawn import drawings
 from safelight.nodes.resolution.learned.training.loop import Course, State, Training, enlarge, entering
 from safelight.nodes.resolution.learned.training.patches import SIZES, VARIANTS, pairs, split
 from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
@@ -118,6 +119,8 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
         raise GraphError(
             "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."
         )
+    if worn == "bicubic":
+        pictures += drawings(pictures, job.scale, plan.shape.planes, job.seed)
     judges = [picture for _, picture in read(held)]
     tests = [] if job.test is None else [picture for _, picture in read(found(job.test))]
     training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape, worn))

@@ -12,8 +12,9 @@ from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.coding import LUMA, encode
 from safelight.nodes.resolution.learned.sampling import reduced
 from safelight.nodes.resolution.learned.training.degrade import film
+from safelight.nodes.resolution.learned.training.drawn import SHARE, SIDE, drawings
 from safelight.nodes.resolution.learned.training.patches import LINEAR_SHARE, VARIANTS, Patches, pairs, split
-from safelight.nodes.resolution.learned.training.pictures import colours, found, lumas, pair, psnr
+from safelight.nodes.resolution.learned.training.pictures import Picture, colours, found, lumas, pair, psnr
 
 
 def folder_of(path: Path, count: int, size: tuple[int, int] = (200, 220)) -> Path:
@@ -158,3 +159,18 @@ def test_pictures_are_learned_from_at_smaller_sizes_too(tmp_path: Path) -> None:
         assert 2 / 3 * side - 4 < less <= 2 / 3 * side + 1 and less % 4 == 0
     assert small.full.mean() == pytest.approx(whole.full.mean(), abs=0.02)
     assert small.full.min() >= 0 and small.full.max() <= 1
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_drawings_have_even_areas_and_make_up_their_share(planes: int) -> None:
+    shape = (1000, 1200) if planes == 1 else (3, 1000, 1200)
+    shown = [(linear, Picture("one", np.zeros(shape, np.float32), np.zeros(1, np.float32))) for linear in (False, True)]
+    made = drawings(shown * 3, 2, planes, 5)
+    assert len(made) == round(SHARE * 3 * 1.2e6 / SIDE**2) == 1
+    linear, one = made[0]
+    assert not linear and one.full.shape == (*shape[:-2], SIDE, SIDE) and one.low.shape[-2:] == (SIDE // 2, SIDE // 2)
+    assert one.full.min() >= 0 and one.full.max() <= 1 and one.full.std() > 0.05
+    assert np.mean(np.diff(one.full, axis=-1) == 0) > 0.7
+    again = drawings(shown * 3, 2, planes, 5)[0][1]
+    np.testing.assert_array_equal(one.full, again.full)
+    assert not np.array_equal(one.full, drawings(shown * 3, 2, planes, 6)[0][1].full)
