@@ -1,10 +1,9 @@
 """A net for what a codec's quantiser took from luma: what it adds to Deblock's classical result, tile by tile.
 
 It sees the classical result and what that took away, both over the quantiser's step, so that one net serves all
-qualities, and which quarter of its block a pixel lies in. 4 × 4 pixels of the codec's grid are one place of the net
-(pixel unshuffle): residual blocks of 3×3 convolutions run on a sixteenth of the pixels and look far. What it gives,
-times the step, is *added*: nothing at all is an honest answer. The first kernels sum to 0 over the classical result: a
-brighter picture gets the same additions.
+qualities, and where in its block a pixel lies. 2 × 2 pixels are one place of the net (pixel unshuffle): residual blocks
+of 3×3 convolutions run on a quarter of the pixels. What it gives, times the step, is *added*: nothing at all is an
+honest answer. The first kernels sum to 0 over the classical result: a brighter picture gets the same additions.
 
 Tiles lie on the codec's grid, are of one size whatever the picture, and are seen with `Shape.halo` pixels around, which
 is all that a result depends on: each is worked on by one thread, by the same operations.
@@ -41,14 +40,14 @@ Weights = Mapping[str, Any]
 
 KIND = "deblock 1"
 """What a file holds; raised when the same weights would mean another picture."""
-CELL = 4
+CELL = 2
 """Pixels of a side that are one place of the net."""
 BLOCK = 8
 """Pixels of a codec's block."""
 TILE = 384
 """Pixels of a tile's side without the halo, whole blocks."""
-STEP = 5.0
-"""Quantiser's steps are told as a fifth; contrasts of the picture are seen over the whole step."""
+LIGHT, LOST = 25.0, 0.5
+"""Fifths of the quantiser's step that are 1 to the net, in the classical result and in what that took away."""
 SEEN = 8192.0
 """8-bit codes beyond which light is not told apart: 4000 times white."""
 MOST = 10.0
@@ -59,8 +58,8 @@ MOST = 10.0
 class Shape:
     """What a net is, apart from its weights."""
 
-    channels: int = 48
-    blocks: int = 4
+    channels: int = 32
+    blocks: int = 3
     """Residual blocks, of two convolutions each."""
 
     @property
@@ -68,11 +67,11 @@ class Shape:
         """Planes in and out of each layer."""
         c, cells = self.channels, CELL * CELL
         middle = {f"{k}{part}": (c, c) for k in range(self.blocks) for part in "ab"}
-        return {"head": (2 * cells + 2, c), **middle, "tail": (c, cells)}
+        return {"head": (2 * cells + 4, c), **middle, "tail": (c, cells)}
 
     @property
     def halo(self) -> int:
-        """Pixels on every side that a result depends on at most, whole blocks."""
+        """Pixels on every side of a place that results in it depend on at most, whole blocks."""
         return -(-CELL * len(self.sizes) // BLOCK) * BLOCK
 
     @property
@@ -116,7 +115,7 @@ def centre(weights: Weights) -> None:
 
 
 def told(coded: torch.Tensor, smooth: torch.Tensor, size: Any) -> torch.Tensor:
-    """Return what a net is shown of luma as coded and cleaned, (N, 1, H, W), in 8-bit codes: (N, 34, H / 4, W / 4).
+    """Return what a net is shown of luma as coded and cleaned, (N, 1, H, W), in 8-bit codes: (N, 12, H / 2, W / 2).
 
     H and W are multiples of BLOCK, and a block begins at (0, 0). `size`: a fifth of the quantiser's step, one or
     (N, 1, 1, 1). What is no number, or beyond SEEN, is shown as what is not.
@@ -124,16 +123,24 @@ def told(coded: torch.Tensor, smooth: torch.Tensor, size: Any) -> torch.Tensor:
     import torch
     import torch.nn.functional as nn
 
-    light = torch.nan_to_num(smooth).clamp(-SEEN, SEEN) / (STEP * size)
-    lost = (torch.nan_to_num(coded - smooth) / size).clamp(-MOST, MOST)
+    light = torch.nan_to_num(smooth).clamp(-SEEN, SEEN) / (LIGHT * size)
+    lost = (torch.nan_to_num(coded - smooth) / size).clamp(-MOST, MOST) / LOST
     seen = nn.pixel_unshuffle(torch.cat([light, lost], 1), CELL)
-    rows, columns = (torch.arange(n, device=seen.device) % (BLOCK // CELL) - 0.5 for n in seen.shape[2:])
-    shape = len(seen), 1, *seen.shape[2:]
-    return torch.cat([seen, rows[:, None].expand(shape), columns.expand(shape)], 1)
+    shape = len(seen), 2, *seen.shape[2:]
+    down, across = (_places(n).to(seen.device) for n in shape[2:])
+    return torch.cat([seen, down[:, :, None].expand(shape), across[:, None].expand(shape)], 1)
+
+
+def _places(count: int) -> torch.Tensor:
+    """Return sine and cosine of the way through a block, (2, count), from a block's first place on."""
+    import torch
+
+    turn = 2 * torch.pi * CELL / BLOCK * (torch.arange(count) % (BLOCK // CELL) + 0.5)
+    return torch.stack([turn.sin(), turn.cos()])
 
 
 def added(weights: Weights, x: torch.Tensor, padding: int = 0) -> torch.Tensor:
-    """Return what the net adds, in fifths of the step: (N, 34, h, w), as `told` makes them → (N, 1, 4 h', 4 w').
+    """Return what the net adds, in fifths of the step: (N, 12, h, w), as `told` makes them → (N, 1, 2 h', 2 w').
 
     Without padding each layer takes a place off every side; with 1, nothing lies beyond the edges.
     """
@@ -184,9 +191,9 @@ def corrected(
     (height, width), halo = base.shape, net.shape.halo
     spare = halo - CELL * len(net.shape.sizes)
     weights = {
-        name: torch.from_numpy(np.array(array)).to(place).contiguous(
-            memory_format=torch.channels_last if array.ndim == 4 else torch.contiguous_format
-        )
+        name: torch.from_numpy(np.array(array))
+        .to(place)
+        .contiguous(memory_format=torch.channels_last if array.ndim == 4 else torch.contiguous_format)
         for name, array in net.arrays.items()
     }
     first = [at % BLOCK - BLOCK if at % BLOCK else 0 for at in corner]
@@ -199,13 +206,13 @@ def corrected(
         )
         # Whether gradients are kept is each thread's own setting.
         with torch.inference_mode():
-            window = (
-                torch.from_numpy(a[rows[:, None], columns[None]])[None, None].to(place) for a in (given, base)
-            )
+            window = (torch.from_numpy(a[rows[:, None], columns[None]])[None, None].to(place) for a in (given, base))
             x = told(*window, size).contiguous(memory_format=torch.channels_last)
             more = (added(weights, x)[0, 0] * size).cpu().numpy()
         own = [slice(max(0, begins), min(begins + TILE, end)) for begins, end in zip(at, (height, width), strict=True)]
-        inner = [slice(spare + part.start - begins, spare + part.stop - begins) for part, begins in zip(own, at, strict=True)]
+        inner = [
+            slice(spare + part.start - begins, spare + part.stop - begins) for part, begins in zip(own, at, strict=True)
+        ]
         out[own[0], own[1]] += more[inner[0], inner[1]]
 
     # One thread to a tile, so that no sum is ever shared out.
