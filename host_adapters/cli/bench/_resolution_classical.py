@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ def _deblock_speed(chosen: Sequence[Codes], quick: bool) -> Iterator[Row]:
         image, params = _still(codes, method)
         found = _deblocked(codes[:320, :512], "classical")[1]
         _once(image, params, found)
-        spent[way] = _seconds(lambda image=image, params=params, found=found: _once(image, params, found), 3)
+        spent[way] = _seconds(partial(_once, image, params, found), 3)
         note = f"processor time of a frame of luma, {w}×{h}, grid known"
         yield Row(f"{way}: a frame", spent[way], "s", note=note)
     if len(spent) > 1:

@@ -206,8 +206,8 @@ def corrected(
         )
         # Whether gradients are kept is each thread's own setting.
         with torch.inference_mode():
-            window = (torch.from_numpy(a[rows[:, None], columns[None]])[None, None].to(place) for a in (given, base))
-            x = told(*window, size).contiguous(memory_format=torch.channels_last)
+            shown = [torch.from_numpy(a[rows[:, None], columns[None]])[None, None].to(place) for a in (given, base)]
+            x = told(shown[0], shown[1], size).contiguous(memory_format=torch.channels_last)
             more = (added(weights, x)[0, 0] * size).cpu().numpy()
         own = [slice(max(0, begins), min(begins + TILE, end)) for begins, end in zip(at, (height, width), strict=True)]
         inner = [

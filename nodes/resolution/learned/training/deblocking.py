@@ -13,13 +13,14 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image as Picture
 
 from safelight.graph.device import Device
@@ -42,9 +43,6 @@ from safelight.nodes.resolution.learned.deblocking import (
 from safelight.nodes.resolution.learned.training.loop import Course
 from safelight.nodes.resolution.learned.training.pictures import DISPLAY, found
 
-if TYPE_CHECKING:
-    import torch
-
 Codes = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
@@ -62,6 +60,8 @@ BORDER = 8
 """Pixels along a patch's edges that do not count: they are half seen."""
 LEAST = 0.1
 """Error of a pair, in fifths of the step, that counts at least."""
+COARSE = 4.0
+"""Fifths of a step under which pictures are shown the less often the finer they are: their grids are seldom found."""
 HELD = 20
 """One picture in so many is only looked at."""
 
@@ -74,7 +74,8 @@ class Recipe:
     steps: int = 20_000
     batch: int = 4
     side: int = 96
-    rate: float = 2e-3
+    rate: float = 0.02
+    """Of `Orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
     """Most of what the classical way foretells is right already: absolute errors have their least at adding nothing."""
     codings: int = 5
@@ -156,7 +157,8 @@ def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, de
     blocks = Blocks(grid(steps(luma, 1)), grid(steps(luma, 0)), quantiser(luma, begins[1], begins[0]))
     phases = (blocks.x.phase, blocks.y.phase)
     if not (blocks.found and blocks.x.period == blocks.y.period == BLOCK and phases == (begins[1], begins[0])):
-        blocks = Blocks(*(Axis(float(BLOCK), float(at), 0.0, 0.0) for at in begins[::-1]), step)
+        y, x = (Axis(float(BLOCK), float(at), 0.0, 0.0) for at in begins)
+        blocks = Blocks(x, y, step)
         size = step / 5
     else:
         size = blocks.step
@@ -172,6 +174,43 @@ def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, de
     )
 
 
+class Orthogonal(torch.optim.Optimizer):
+    """Momentum whose kernels, as matrices, are brought near to orthogonal ones before they are added (Muon: Jordan et
+    al. 2024), biases by Adam. What one layer learns of faint things is not lost beside what is plain: here, twice as
+    quick as Adam by the pictures held out."""
+
+    def __init__(self, weights: Iterable[Any], rate: float) -> None:
+        super().__init__(list(weights), {"lr": rate})
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Change the weights."""
+        with torch.no_grad():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    self._change(weight, group["lr"])
+
+    def _change(self, weight: Any, rate: float) -> None:
+        held = self.state[weight]
+        if not held:
+            held["mean"], held["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+        mean = held["mean"].lerp_(weight.grad, 0.05)
+        if weight.ndim < 2:
+            square = held["square"].lerp_(weight.grad.square(), 0.01)
+            weight.sub_(0.05 * rate * mean / (square.sqrt() + 1e-8))
+            return
+        ahead = torch.lerp(mean, weight.grad, 0.05)
+        weight.sub_(rate * _orthogonal(ahead.reshape(len(ahead), -1)).reshape(weight.shape))
+
+
+def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """Return about the nearest orthogonal matrix (rows no more than columns), by five steps of Newton and Schulz."""
+    made: torch.Tensor = matrix / (matrix.norm() + 1e-7)
+    for _ in range(5):
+        square = made @ made.T
+        made = 3.4445 * made + (-4.7750 * square + 2.0315 * square @ square) @ made
+    return made
+
+
 class Deblocking(Course):
     """The net in training, on pairs as `pairs` makes them; `held` are only looked at."""
 
@@ -181,9 +220,10 @@ class Deblocking(Course):
         self._plan, self._held = recipe, list(held)
         self._shown = [pair for pair in shown if min(pair.truth.shape) >= recipe.side]
         self._errors = np.array([max(pair.error, LEAST) for pair in self._shown], np.float32)
-        areas = np.array([pair.truth.size for pair in self._shown], np.float64)
+        areas = np.array([pair.truth.size * min(pair.size / COARSE, 1) for pair in self._shown], np.float64)
         self._odds = areas / areas.sum()
         super().__init__(recipe, start or fresh(recipe.shape, recipe.seed), np.random.default_rng(recipe.seed), "cpu")
+        self._optimiser = Orthogonal(self.weights.values(), recipe.rate)
 
     def batch(self) -> tuple[Plane, Plane, Plane]:
         """Return (batch, 3, side, side), as coded, cleaned and as it was, turned and mirrored about the grid; and of
@@ -204,8 +244,6 @@ class Deblocking(Course):
 
     def loss(self, squared: bool) -> tuple[torch.Tensor, float]:
         """Return the error over that of the classical result of the same pair: figures in dB weigh pictures alike."""
-        import torch
-
         planes, size, classical = (torch.from_numpy(a) for a in self.batch())
         coded, smooth, truth = (planes[:, k : k + 1] for k in range(3))
         x = told(coded, smooth, size).contiguous(memory_format=torch.channels_last)
@@ -237,8 +275,6 @@ def gain(net: Stored, judged: Sequence[Pair]) -> float:
 
 def train(folder: Path, out: Path, recipe: Recipe | None = None) -> float | None:
     """Train from a folder and write the weights; return the gain on the pictures held out, dB."""
-    import torch
-
     recipe = recipe or Recipe()
     torch.set_num_threads(1)
     files = [file for file in found(folder) if file.suffix.casefold() in DISPLAY]
