@@ -60,6 +60,8 @@ BORDER = 8
 """Pixels along a patch's edges that do not count: they are half seen."""
 LEAST = 0.1
 """Error of a pair, in fifths of the step, that counts at least."""
+FINEST, COARSEST = 1.5, 18.0
+"""Fifths of a step, in codes, that pictures are shown from and up to."""
 COARSE = 4.0
 """Fifths of a step under which pictures are shown the less often the finer they are: their grids are seldom found."""
 HELD = 20
@@ -71,10 +73,10 @@ class Recipe:
     """Everything that decides what comes out, apart from the pictures."""
 
     shape: Shape = field(default_factory=Shape)
-    steps: int = 20_000
-    batch: int = 4
+    steps: int = 9000
+    batch: int = 8
     side: int = 96
-    rate: float = 0.02
+    rate: float = 0.015
     """Of `Orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
     """Most of what the classical way foretells is right already: absolute errors have their least at adding nothing."""
@@ -97,6 +99,13 @@ class Pair:
     def error(self) -> float:
         """Root mean square error of the classical result, in those fifths."""
         return float(np.sqrt(np.mean(np.square(self.smooth - self.truth, dtype=np.float64)))) / self.size
+
+    @property
+    def typical(self) -> bool:
+        """Tell whether the step was read about right: where the classical result is worse than nothing, it was not, and
+        a net would learn little else than to undo that."""
+        coded = np.sqrt(np.mean(np.square(self.coded - self.truth.astype(np.float64)))) / self.size
+        return self.error < coded and FINEST < self.size < COARSEST
 
 
 def through(luma: Codes, codec: str, scale: float, quality: int) -> tuple[Codes, float]:
@@ -283,8 +292,14 @@ def train(folder: Path, out: Path, recipe: Recipe | None = None) -> float | None
     held = files[HELD // 2 - 1 :: HELD]
     shown = [file for file in files if file not in held]
     device = Device("cpu", 1)
-    read = list(pairs(shown, recipe.codings, recipe.seed, device))
-    judges = list(pairs(held, recipe.codings, recipe.seed + 7919, device))
+    read, judges = (
+        [pair for pair in pairs(part, recipe.codings, seed, device) if pair.typical]
+        for part, seed in ((shown, recipe.seed), (held, recipe.seed + 7919))
+    )
+    if not any(min(pair.truth.shape) >= recipe.side for pair in read):
+        raise GraphError(
+            "no picture is large enough to train on", file=folder, remedy="Use pictures of 120 pixels or more."
+        )
     course = Deblocking(recipe, read, judges)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     if checkpoint.exists():
