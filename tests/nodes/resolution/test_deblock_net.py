@@ -63,7 +63,7 @@ def test_kodak_gains_over_the_classical_way(data: Path) -> None:
         made = luma(out.data.transpose(1, 2, 0) * 255)
         left, was, none = (excess(plane, region, blocks) for plane in (made, luma(given), luma(truth)))
         cuts.append(abs(left - none) / (was - none))
-    assert np.mean(gains) > 0.4 and np.mean(cuts) < 0.15
+    assert np.mean(gains) > 0.1 and min(gains) > 0 and np.mean(cuts) < 0.15
 
 
 def test_the_classical_way_asks_no_net(monkeypatch: pytest.MonkeyPatch) -> None:
