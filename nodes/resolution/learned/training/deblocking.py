@@ -79,7 +79,7 @@ class Recipe:
     rate: float = 0.015
     """Of `Orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
-    """All of the steps: where little can be foretold, absolute errors hardly tell it from adding nothing."""
+    """All of the steps: what is aimed at is PSNR."""
     codings: int = 5
     """Of each picture, each through another codec, at another scale, of another part."""
     seed: int = 0

@@ -17,7 +17,10 @@ from safelight.nodes.resolution.deblock_training import quantised
 from safelight.nodes.resolution.learned.deblocking import Shape, corrected, load
 
 pytest.importorskip("torch")
+import torch
+
 from safelight.nodes.resolution.learned.training import deblocking
+from safelight.nodes.resolution.learned.training.loop import State
 
 SMALL = deblocking.Recipe(Shape(8, 1), steps=60, batch=2, side=48, codings=2)
 
@@ -63,7 +66,7 @@ def test_codecs_give_the_step_they_say(photos: Path) -> None:
         assert np.mean(np.abs(real - same)) < 0.2 * np.mean(np.abs(real - plane.astype(float)))
 
 
-def test_it_learns_goes_on_and_writes(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_learns_and_writes(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "net.safetensors"
     score = deblocking.train(photos, out, SMALL)
     net = load(out)
@@ -88,3 +91,29 @@ def test_turns_keep_the_grid(photos: Path) -> None:
     on = np.arange(1, 48) % 8 == 0
     assert over[on].mean() > 1.1 * over[~on].mean()
     assert course.score() is None
+
+
+def test_a_stopped_training_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
+    pairs = list(deblocking.pairs(sorted(photos.iterdir())[:2], 2, 1, Device("cpu", 1)))
+    recipe = replace(SMALL, steps=6)
+    whole = deblocking.Deblocking(recipe, pairs, [])
+    whole.run()
+    first, second = (deblocking.Deblocking(recipe, pairs, []) for _ in range(2))
+    first.run(checkpoint=tmp_path / "at", every=3, tell=stop)
+    second.load(tmp_path / "at")
+    assert second.state.step == 3
+    second.run()
+    for name, value in whole.mean.items():
+        np.testing.assert_array_equal(second.mean[name].numpy(), value.numpy())
+
+
+def stop(state: State) -> None:
+    """End a run after its first look: the steps that are left are taken for done."""
+    state.step = 6
+
+
+def test_steps_are_orthogonal() -> None:
+    matrix = torch.randn(8, 36, generator=torch.Generator().manual_seed(1))
+    made = deblocking._orthogonal(matrix)
+    stretched = torch.linalg.svdvals(made)
+    assert float(stretched.min()) > 0.6 and float(stretched.max()) < 1.3
