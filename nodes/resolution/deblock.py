@@ -15,13 +15,16 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
-from safelight.graph.provenance import FILTERED
+from safelight.graph.provenance import FILTERED, altered
 from safelight.graph.region import Region
 from safelight.nodes.grain.merging import Stack, merged
 from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.working import BORDER, filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
 from safelight.nodes.resolution.blocks import Axis, Blocks, grid, quantiser, steps
+from safelight.nodes.resolution.learned import deblocking
+from safelight.nodes.resolution.learned.storing import digest
+from safelight.nodes.resolution.placing import synthesised
 
 LOOKED_AT = 8
 """Frames of a shot that its grid is sought in."""
@@ -62,6 +65,17 @@ class DeblockParams(Params):
     block: float = param(
         0.0, "Size of the blocks; 0 finds size, phase and strength in the shot.", unit="pixels", ge=0, le=40
     )
+    method: Literal["classical", "net"] = param(
+        "classical",
+        "classical: transforms and filters. net: a trained net corrects what those make of luma, on blocks of 8 × 8 as "
+        "coded (elsewhere classical, as the analysis says); marked in the record, refused in forensic graphs.",
+    )
+    weights: Path | None = param(
+        None,
+        "Your own weights for method = net: a .safetensors file as python -m "
+        "safelight.nodes.resolution.learned.training.deblocking writes it.",
+        kind="path",
+    )
 
 
 class Deblock(Node):
@@ -78,6 +92,11 @@ class Deblock(Node):
     the place in the block, by how busy the picture is and which way it runs; made by least squares on photographs
     (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as a frame of the
     shot says it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
+
+    With `method` net, a trained net sees luma as coded and as cleaned, over the quantiser's step, and says what comes
+    onto the cleaned luma, on blocks of 8 × 8 as coded (`nodes/resolution/learned/deblocking.py`). Colour differences
+    stay classical, and so do other grids. The record calls synthesised what the net moves by more than an eighth of a
+    stop; a forensic graph refuses it.
 
     R, G, B or Y; negative values and values above 1 survive. Other channels keep their bits. What is not finite is
     handed through and counts as missing. Works on whole frames: patches lie on a grid of the frame.
@@ -105,7 +124,22 @@ class Deblock(Node):
             raise GraphError(
                 f"block is {params.block:g} pixels", remedy="Say 4 to 40, or 0 to have it found.", where="block"
             )
+        if params.method == "net":
+            deblocking.find(params.weights)
+            if params.block not in (0, deblocking.BLOCK):
+                return (f"blocks of {params.block:g} pixels are taken out without the net: it knows those of 8",)
+        elif params.weights is not None:
+            return ("weights are given and not used: they are for method = net",)
         return ()
+
+    def fingerprint(self, params: DeblockParams, frame: int | None, settings: Settings) -> str:
+        """Return the hash of the weights."""
+        return _weights(params) if frame is None else ""
+
+    def invents(self, params: DeblockParams) -> str:
+        """Say that a net lays in what it has learned; the classical way does not."""
+        works = params.method == "net" and params.strength * params.amount > 0
+        return "with method net lays in what a net has learned" if works else ""
 
     def identity(self, params: DeblockParams, request: Request) -> str | None:
         """Strength or amount 0 hands on the picture."""
@@ -118,8 +152,9 @@ class Deblock(Node):
         return params.strength * params.amount > 0
 
     def analysis_params(self, params: DeblockParams) -> Mapping[str, Any]:
-        """Look again when the values are taken for others, or the size."""
-        return {"values": params.values, "matrix": params.matrix, "block": params.block}
+        """Look again when the values are taken for others, or the size, or another net leaves other edges."""
+        common = {"values": params.values, "matrix": params.matrix, "block": params.block}
+        return common if params.method == "classical" else {**common, "net": _weights(params)}
 
     def analysis_requests(self, params: DeblockParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
         """Look at up to eight frames, spread over the shot."""
@@ -156,12 +191,14 @@ class Deblock(Node):
             found = replace(found, quantiser=float(np.median(sizes)) if sizes else 0.0)
         edges = 0.0
         if found.found:
-            edges = _edges(frames[len(frames) // 2], region, found, device)
+            edges = _edges(params, frames[len(frames) // 2], region, found, device)
         note = (
             f"blocks of {found.x.period:g} x {found.y.period:g} pixels, steps at their edges {found.excess:.2f} codes"
             if found.found
             else "no blocks found: the picture is left as it is"
         )
+        if found.found and params.method == "net" and not _known(found):
+            note += "; not 8 x 8 as coded, so they are taken out without the net"
         return {**found.as_data(), "edges": edges, "note": note}
 
     # --- the picture -------------------------------------------------------------------------------------------------
@@ -177,7 +214,7 @@ class Deblock(Node):
         coded = _coded(params, plate, device)
         size, edges = blocks.step * params.strength, inputs.analysis["edges"]
         cleaned = device.empty(coded.shape)
-        cleaned[0] = evened(luma_cleaned(coded[0], region, blocks, size, device), region, blocks, size, edges, device)
+        cleaned[0] = evened(_luma(params, coded[0], region, blocks, size, device), region, blocks, size, edges, device)
         for plane in range(1, len(colour)):
             cleaned[plane] = smoothed(coded[plane], region, NOISE * COLOUR * size, device)
         source = plate.data[colour]
@@ -204,6 +241,19 @@ class Deblock(Node):
         out[colour] = made
         return plate.with_data(out)
 
+    def record(
+        self, params: DeblockParams, request: Request, inputs: Inputs, outputs: Mapping[str, Image], device: Device
+    ) -> Any:
+        """Call filtered what has changed, and synthesised where a net goes far from the classical result."""
+        plate, made = inputs["input"], outputs["image"]
+        found = altered(plate, made, self.mark, device.xp)
+        blocks = inputs.analysis or {}
+        if params.method == "classical" or not blocks.get("found") or not _known(Blocks.from_data(blocks)):
+            return found
+        colour = list(colour_planes(plate.channels))
+        plain = self.compute(params.model_copy(update={"method": "classical"}), request, inputs, device)
+        return synthesised(found, made.data[colour], plain.data[colour], device.xp)
+
 
 def _coded(params: DeblockParams, image: Image, device: Device) -> Any:
     """Return luma and colour differences, or luma alone, in 8-bit codes; what is not finite filled from around."""
@@ -227,11 +277,29 @@ def _coded(params: DeblockParams, image: Image, device: Device) -> Any:
     return out
 
 
-def _edges(luma: Any, region: Region, blocks: Blocks, device: Device) -> float:
+def _known(blocks: Blocks) -> bool:
+    """Tell whether the blocks are those that nets are trained on."""
+    return blocks.plain and blocks.x.period == blocks.y.period == deblocking.BLOCK
+
+
+def _weights(params: DeblockParams) -> str:
+    return "" if params.method == "classical" else digest(params.weights or deblocking.shipped())
+
+
+def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, size: float, device: Device) -> Any:
+    """Return luma (H, W) in 8-bit codes, cleaned as the parameters say, its edges not evened yet."""
+    cleaned = luma_cleaned(coded, region, blocks, size, device)
+    if params.method == "classical" or not _known(blocks):
+        return cleaned
+    corner = round(blocks.y.phase) - region.y0, round(blocks.x.phase) - region.x0
+    return deblocking.corrected(deblocking.find(params.weights), coded, cleaned, size, corner, device)
+
+
+def _edges(params: DeblockParams, luma: Any, region: Region, blocks: Blocks, device: Device) -> float:
     """Return how far the edges must be evened for a frame's excess to be gone."""
     plane = device.xp.asarray(luma)
     before = excess(luma, region, blocks)
-    cleaned = luma_cleaned(plane, region, blocks, blocks.step, device)
+    cleaned = _luma(params, plane, region, blocks, blocks.step, device)
     for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
         made = evened(cleaned, region, blocks, blocks.step, amount, device)
         if excess(made if isinstance(made, np.ndarray) else made.get(), region, blocks) <= EVEN * before:

@@ -97,7 +97,8 @@ class Course(ABC):
         self.recipe, self.state, self._random, self._device = recipe, State(), random, device
         self.weights = {name: value.detach().clone().to(device).requires_grad_() for name, value in weights.items()}
         self.mean = {name: value.detach().clone() for name, value in self.weights.items()}
-        self._optimiser = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
+        adam = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
+        self._optimiser: torch.optim.Optimizer = adam
         self._since: list[float] = []
 
     @abstractmethod
