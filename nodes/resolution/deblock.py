@@ -39,8 +39,6 @@ LIMIT = 1.5
 """Steps at an edge that are blocks, over a fifth of the quantiser's step."""
 SHARES: Mapping[str, Mapping[str, Any]] = {"709": {"red": 0.2126, "blue": 0.0722}, "601": {"red": 0.299, "blue": 0.114}}
 """Of luma."""
-EVEN = 0.05
-"""What is left of the excess at the edges, at most, where evening can reach it."""
 FILTERS = Path(__file__).with_name("deblock_filters.npy")
 
 
@@ -298,11 +296,10 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
 def _edges(params: DeblockParams, luma: Any, region: Region, blocks: Blocks, device: Device) -> float:
     """Return how far the edges must be evened for a frame's excess to be gone."""
     plane = device.xp.asarray(luma)
-    before = excess(luma, region, blocks)
     cleaned = _luma(params, plane, region, blocks, blocks.step, device)
     for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
         made = evened(cleaned, region, blocks, blocks.step, amount, device)
-        if excess(made if isinstance(made, np.ndarray) else made.get(), region, blocks) <= EVEN * before:
+        if excess(made if isinstance(made, np.ndarray) else made.get(), region, blocks) <= 0:
             return amount
     return 1.0
 
