@@ -16,11 +16,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image as Picture
 
 from safelight.graph.device import Device
@@ -42,6 +41,9 @@ from safelight.nodes.resolution.learned.deblocking import (
 )
 from safelight.nodes.resolution.learned.training.loop import Course
 from safelight.nodes.resolution.learned.training.pictures import DISPLAY, found
+
+if TYPE_CHECKING:
+    import torch
 
 Codes = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -77,7 +79,7 @@ class Recipe:
     batch: int = 8
     side: int = 96
     rate: float = 0.015
-    """Of `Orthogonal`: about 1/17 of it is the mean change of a weight."""
+    """Of `orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
     """All of the steps: what is aimed at is PSNR."""
     codings: int = 5
@@ -183,32 +185,42 @@ def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, de
     )
 
 
-class Orthogonal(torch.optim.Optimizer):
-    """Momentum whose kernels, as matrices, are brought near to orthogonal ones before they are added (Muon: Jordan et
-    al. 2024), biases by Adam. Faint things are learned beside plain ones: in short trials it went further than Adam in
-    fewer steps."""
+def orthogonal(weights: Iterable[Any], rate: float) -> torch.optim.Optimizer:
+    """Return an optimiser whose momentum of kernels, as matrices, is brought near to orthogonal before it is added
+    (Muon: Jordan et al. 2024); biases go by Adam.
 
-    def __init__(self, weights: Iterable[Any], rate: float) -> None:
-        super().__init__(list(weights), {"lr": rate})
+    Faint things are learned beside plain ones: in short trials it went further than Adam in fewer steps.
+    """
+    import torch
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Change the weights."""
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    self._change(weight, group["lr"])
+    class Orthogonal(torch.optim.Optimizer):
+        """Made here, so that nothing needs torch before a net is trained."""
 
-    def _change(self, weight: Any, rate: float) -> None:
-        held = self.state[weight]
-        if not held:
-            held["mean"], held["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
-        mean = held["mean"].lerp_(weight.grad, 0.05)
-        if weight.ndim < 2:
-            square = held["square"].lerp_(weight.grad.square(), 0.01)
-            weight.sub_(0.05 * rate * mean / (square.sqrt() + 1e-8))
-            return
-        ahead = torch.lerp(mean, weight.grad, 0.05)
-        weight.sub_(rate * _orthogonal(ahead.reshape(len(ahead), -1)).reshape(weight.shape))
+        def __init__(self) -> None:
+            super().__init__(list(weights), {"lr": rate})
+
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            """Change the weights."""
+            with torch.no_grad():
+                for group in self.param_groups:
+                    for weight in group["params"]:
+                        _change(self.state[weight], weight, group["lr"])
+
+    return Orthogonal()
+
+
+def _change(held: dict[str, Any], weight: Any, rate: float) -> None:
+    import torch
+
+    if not held:
+        held["mean"], held["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+    mean = held["mean"].lerp_(weight.grad, 0.05)
+    if weight.ndim < 2:
+        square = held["square"].lerp_(weight.grad.square(), 0.01)
+        weight.sub_(0.05 * rate * mean / (square.sqrt() + 1e-8))
+        return
+    ahead = torch.lerp(mean, weight.grad, 0.05)
+    weight.sub_(rate * _orthogonal(ahead.reshape(len(ahead), -1)).reshape(weight.shape))
 
 
 def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
@@ -232,7 +244,7 @@ class Deblocking(Course):
         areas = np.array([pair.truth.size * min(pair.size / COARSE, 1) for pair in self._shown], np.float64)
         self._odds = areas / areas.sum()
         super().__init__(recipe, start or fresh(recipe.shape, recipe.seed), np.random.default_rng(recipe.seed), "cpu")
-        self._optimiser = Orthogonal(self.weights.values(), recipe.rate)
+        self._optimiser = orthogonal(self.weights.values(), recipe.rate)
 
     def batch(self) -> tuple[Plane, Plane, Plane]:
         """Return (batch, 3, side, side), as coded, cleaned and as it was, turned and mirrored about the grid; and of
@@ -253,6 +265,8 @@ class Deblocking(Course):
 
     def loss(self, squared: bool) -> tuple[torch.Tensor, float]:
         """Return the error over that of the classical result of the same pair: figures in dB weigh pictures alike."""
+        import torch
+
         planes, size, classical = (torch.from_numpy(a) for a in self.batch())
         coded, smooth, truth = (planes[:, k : k + 1] for k in range(3))
         x = told(coded, smooth, size).contiguous(memory_format=torch.channels_last)
@@ -284,6 +298,8 @@ def gain(net: Stored, judged: Sequence[Pair]) -> float:
 
 def train(folder: Path, out: Path, recipe: Recipe | None = None) -> float | None:
     """Train from a folder and write the weights; return the gain on the pictures held out, dB."""
+    import torch
+
     recipe = recipe or Recipe()
     torch.set_num_threads(1)
     files = [file for file in found(folder) if file.suffix.casefold() in DISPLAY]
