@@ -14,7 +14,6 @@ strength of what it is to remove).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -26,10 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.graph.errors import GraphError
-from safelight.nodes.resolution.learned.models import FOLDER, PICKLES, available
+from safelight.nodes.resolution.learned.models import FOLDER, available, local
 from safelight.nodes.resolution.learned.sampling import mirror
-from safelight.nodes.resolution.learned.storing import MARK, broken, finite, header
+from safelight.nodes.resolution.learned.storing import broken, checked, of_kind, write
 
 if TYPE_CHECKING:
     import torch
@@ -235,29 +233,16 @@ def shipped() -> Path:
 
 
 def save(path: Path, stored: Stored) -> None:
-    """Write a net, 16 bits a weight, by a file beside it that takes its place at the end."""
-    from safetensors.numpy import save_file
-
+    """Write a net, 16 bits a weight."""
     says = {"kind": KIND, **asdict(stored.shape), "notes": dict(stored.notes)}
-    beside = path.with_name(f".{path.name}.part")
-    arrays = {name: np.ascontiguousarray(array, np.float16) for name, array in stored.arrays.items()}
-    save_file(arrays, str(beside), {MARK: json.dumps(says)})
-    beside.replace(path)
+    write(path, says, stored.arrays, half=True)
 
 
 def find(path: Path | None = None) -> Stored:
     """Return the shipped net or that of a path, checked; refuse where nets cannot run, and what is none for blocks."""
     available()
     path = path or shipped()
-    if path.suffix.casefold() != ".safetensors":
-        pickle = path.suffix.casefold() in PICKLES
-        raise GraphError(
-            "is a pickle: such files can hold programs" if pickle else f"weights of the unknown kind '{path.suffix}'",
-            file=path,
-            remedy="Use .safetensors, as safelight.nodes.resolution.learned.training.deblocking writes it.",
-        )
-    if not path.is_file():
-        raise GraphError("there are no such weights", file=path, remedy="Mend the path.")
+    local(path, "Use .safetensors, as safelight.nodes.resolution.learned.training.deblocking writes it.")
     facts = path.stat()
     return _loaded(path, facts.st_mtime_ns, facts.st_size)
 
@@ -271,22 +256,13 @@ def load(path: Path) -> Stored:
     """Read a net of ours for blocks, whole and finite."""
     from safetensors.numpy import load_file
 
-    says = header(path)
-    if says is None or says.get("kind") != KIND:
-        kind = "without a header of Safelight" if says is None else f"of the kind '{says.get('kind')}'"
-        raise GraphError(
-            f"weights {kind}: they take out no blocks",
-            file=path,
-            remedy="Use what safelight.nodes.resolution.learned.training.deblocking writes.",
-        )
+    says = of_kind(
+        path, KIND, "they take out no blocks", "Use what safelight.nodes.resolution.learned.training.deblocking writes."
+    )
     try:
         shape = Shape(int(says["channels"]), int(says["blocks"]))
         arrays = {name: array.astype(np.float32) for name, array in load_file(str(path)).items()}
     except Exception as error:
         raise broken(path, error) from None
-    sizes: dict[str, tuple[int, ...]] = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in shape.sizes.items()}
-    sizes |= {f"{k}.bias": (o,) for k, (_, o) in shape.sizes.items()}
-    if {name: array.shape for name, array in arrays.items()} != sizes:
-        raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it.")
-    finite(arrays, path)
+    checked(arrays, shape.sizes, path)
     return Stored(shape, arrays, dict(says.get("notes", {})))

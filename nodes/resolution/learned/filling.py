@@ -11,7 +11,6 @@ result depends on: each pixel is computed by the same operations wherever it lie
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -23,10 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.graph.errors import GraphError
-from safelight.nodes.resolution.learned.models import FOLDER, PICKLES, available
+from safelight.nodes.resolution.learned.models import FOLDER, available, local
 from safelight.nodes.resolution.learned.sampling import mirror
-from safelight.nodes.resolution.learned.storing import MARK, broken, finite, header
+from safelight.nodes.resolution.learned.storing import broken, checked, of_kind, write
 
 if TYPE_CHECKING:
     import torch
@@ -223,29 +221,16 @@ def shipped() -> Path:
 
 
 def save(path: Path, stored: StoredFill) -> None:
-    """Write a net, by a file beside it that takes its place at the end."""
-    from safetensors.numpy import save_file
-
+    """Write a net."""
     says = {"kind": KIND, **asdict(stored.shape), "notes": dict(stored.notes)}
-    beside = path.with_name(f".{path.name}.part")
-    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in stored.arrays.items()}
-    save_file(arrays, str(beside), {MARK: json.dumps(says)})
-    beside.replace(path)
+    write(path, says, stored.arrays)
 
 
 def find(path: Path | None = None) -> StoredFill:
     """Return the shipped net or that of a path, checked; refuse where nets cannot run, and what is no net for holes."""
     available()
     path = path or shipped()
-    if path.suffix.casefold() != ".safetensors":
-        pickle = path.suffix.casefold() in PICKLES
-        raise GraphError(
-            "is a pickle: such files can hold programs" if pickle else f"weights of the unknown kind '{path.suffix}'",
-            file=path,
-            remedy="Use .safetensors, as safelight train --net fill writes it.",
-        )
-    if not path.is_file():
-        raise GraphError("there are no such weights", file=path, remedy="Mend the path.")
+    local(path, "Use .safetensors, as safelight train --net fill writes it.")
     facts = path.stat()
     return _loaded(path, facts.st_mtime_ns, facts.st_size)
 
@@ -259,20 +244,11 @@ def load(path: Path) -> StoredFill:
     """Read a net of ours for holes, whole and finite."""
     from safetensors.numpy import load_file
 
-    says = header(path)
-    if says is None or says.get("kind") != KIND:
-        kind = "without a header of Safelight" if says is None else f"of the kind '{says.get('kind')}'"
-        raise GraphError(
-            f"weights {kind}: they fill no holes", file=path, remedy="Use what safelight train --net fill writes."
-        )
+    says = of_kind(path, KIND, "they fill no holes", "Use what safelight train --net fill writes.")
     try:
         shape = FillShape(*(int(says[name]) for name in ("near", "middle", "far")))
         arrays = load_file(str(path))
     except Exception as error:
         raise broken(path, error) from None
-    sizes: dict[str, tuple[int, ...]] = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in shape.sizes.items()}
-    sizes |= {f"{k}.bias": (o,) for k, (_, o) in shape.sizes.items()}
-    if {name: array.shape for name, array in arrays.items()} != sizes:
-        raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it.")
-    finite(arrays, path)
+    checked(arrays, shape.sizes, path)
     return StoredFill(shape, arrays, dict(says.get("notes", {})))

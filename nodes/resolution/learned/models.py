@@ -175,6 +175,19 @@ def available() -> bool:
     return True
 
 
+def local(path: Path, remedy: str) -> None:
+    """Refuse a path where no safetensors file lies; `remedy` says who writes such files."""
+    if path.suffix.casefold() != ".safetensors":
+        pickle = path.suffix.casefold() in PICKLES
+        raise GraphError(
+            "is a pickle: such files can hold programs" if pickle else f"weights of the unknown kind '{path.suffix}'",
+            file=path,
+            remedy=remedy,
+        )
+    if not path.is_file():
+        raise GraphError("there are no such weights", file=path, remedy="Mend the path.")
+
+
 def file_of(model: str | Path, scale: int) -> Path:
     """Return the file of a shipped net or of a path."""
     if str(model) == DEFAULT:

@@ -36,9 +36,7 @@ class Stored:
 
 
 def save(path: Path, stored: Stored, *, half: bool = False) -> None:
-    """Write a net, by a file beside it that takes its place at the end; with `half` in 16 bits a weight."""
-    from safetensors.numpy import save_file
-
+    """Write a net; with `half` in 16 bits a weight."""
     says = {
         "kind": KINDS[stored.shape.planes],
         **asdict(stored.shape),
@@ -46,11 +44,20 @@ def save(path: Path, stored: Stored, *, half: bool = False) -> None:
         "ranges": list(stored.ranges),
         "notes": dict(stored.notes),
     }
+    write(path, says, stored.arrays, half=half)
+
+
+def write(path: Path, says: Mapping[str, Any], arrays: Mapping[str, Any], *, half: bool = False) -> None:
+    """Write weights and what their header says, by a file beside it that takes its place at the end."""
+    from safetensors.numpy import save_file
+
     beside = path.with_name(f".{path.name}.part")
-    arrays = {
-        name: np.ascontiguousarray(array, np.float16 if half else np.float32) for name, array in stored.arrays.items()
-    }
-    save_file(arrays, str(beside), {MARK: json.dumps(says)})
+    kind = np.float16 if half else np.float32
+    save_file(
+        {name: np.ascontiguousarray(array, kind) for name, array in arrays.items()},
+        str(beside),
+        {MARK: json.dumps(says)},
+    )
     beside.replace(path)
 
 
@@ -66,6 +73,15 @@ def header(path: Path) -> Mapping[str, Any] | None:
         raise GraphError("there are no such weights", file=path, remedy="Mend the path.") from None
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise broken(path, error) from None
+
+
+def of_kind(path: Path, kind: str, lack: str, remedy: str) -> Mapping[str, Any]:
+    """Return what a file of this kind of ours says of itself; refuse others, which `lack` (they fill no holes)."""
+    says = header(path)
+    if says is None or says.get("kind") != kind:
+        other = "without a header of Safelight" if says is None else f"of the kind '{says.get('kind')}'"
+        raise GraphError(f"weights {other}: {lack}", file=path, remedy=remedy)
+    return says
 
 
 def broken(path: Path, error: BaseException) -> GraphError:
@@ -97,12 +113,17 @@ def load(path: Path) -> Stored:
         ranges = tuple(float(value) for value in says.get("ranges", ()))
     except Exception as error:
         raise broken(path, error) from None
-    sizes: dict[str, tuple[int, ...]] = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in enumerate(shape.sizes)}
-    sizes |= {f"{k}.bias": (o,) for k, (_, o) in enumerate(shape.sizes)}
-    if {name: array.shape for name, array in arrays.items()} != sizes:
+    checked(arrays, {str(k): size for k, size in enumerate(shape.sizes)}, path)
+    return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})))
+
+
+def checked(arrays: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]], path: Path) -> None:
+    """Refuse weights that are not those of 3×3 convolutions of these planes in and out, by name; and NaN."""
+    shapes: dict[str, tuple[int, ...]] = {f"{k}.weight": (o, i, 3, 3) for k, (i, o) in sizes.items()}
+    shapes |= {f"{k}.bias": (o,) for k, (_, o) in sizes.items()}
+    if {name: array.shape for name, array in arrays.items()} != shapes:
         raise GraphError("its tensors are not those that its header tells of", file=path, remedy="Train or fetch it.")
     finite(arrays, path)
-    return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})))
 
 
 def finite(arrays: Mapping[str, Any], path: Path) -> None:
