@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.nodes.resolution.learned.models import FOLDER, available, local
+from safelight.nodes.resolution.learned.models import FOLDER, available, weights_at
 from safelight.nodes.resolution.learned.sampling import mirror
 from safelight.nodes.resolution.learned.storing import broken, checked, of_kind, write
 
@@ -242,7 +242,7 @@ def find(path: Path | None = None) -> Stored:
     """Return the shipped net or that of a path, checked; refuse where nets cannot run, and what is none for blocks."""
     available()
     path = path or shipped()
-    local(path, "Use .safetensors, as safelight.nodes.resolution.learned.training.deblocking writes it.")
+    weights_at(path, "Use .safetensors, as safelight.nodes.resolution.learned.training.deblocking writes it.")
     facts = path.stat()
     return _loaded(path, facts.st_mtime_ns, facts.st_size)
 

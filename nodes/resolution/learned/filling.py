@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.device import Device
-from safelight.nodes.resolution.learned.models import FOLDER, available, local
+from safelight.nodes.resolution.learned.models import FOLDER, available, weights_at
 from safelight.nodes.resolution.learned.sampling import mirror
 from safelight.nodes.resolution.learned.storing import broken, checked, of_kind, write
 
@@ -230,7 +230,7 @@ def find(path: Path | None = None) -> StoredFill:
     """Return the shipped net or that of a path, checked; refuse where nets cannot run, and what is no net for holes."""
     available()
     path = path or shipped()
-    local(path, "Use .safetensors, as safelight train --net fill writes it.")
+    weights_at(path, "Use .safetensors, as safelight train --net fill writes it.")
     facts = path.stat()
     return _loaded(path, facts.st_mtime_ns, facts.st_size)
 

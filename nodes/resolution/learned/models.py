@@ -175,8 +175,8 @@ def available() -> bool:
     return True
 
 
-def local(path: Path, remedy: str) -> None:
-    """Refuse a path where no safetensors file lies; `remedy` says who writes such files."""
+def weights_at(path: Path, remedy: str) -> None:
+    """Refuse a path where no safetensors file of weights lies; `remedy` says who writes such files."""
     if path.suffix.casefold() != ".safetensors":
         pickle = path.suffix.casefold() in PICKLES
         raise GraphError(
