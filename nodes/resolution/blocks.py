@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ CLEAR = 5.0
 """How far a grid must stand out: pictures without blocks stay under 4."""
 FAINT = 0.2
 """Least excess, in 8-bit codes, that is worth touching."""
+PART = 1024
+"""Pixels of a side, in the middle of a frame, that the quantiser is sought in."""
+UNEVEN = 1.5
+"""A frame whose grid stands out that much over that of the middling one is a key frame among predicted ones."""
+PREDICTED = 1.6
+"""How much coarser a movie's quantiser is than its grids show: prediction moves them about, so that they are fainter
+than what was lost. Measured on MPEG-2 and MPEG-4: 1.5 to 2.7."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Blocks:
     x: Axis
     y: Axis
     quantiser: float = 0.0
-    """Median step of the lowest coefficients of 8 × 8 blocks, in 8-bit codes; 0 where none shows."""
+    """Median step of the lowest coefficients of 8 × 8 blocks, in 8-bit codes; 0 where it is not known."""
 
     @property
     def found(self) -> bool:
@@ -56,11 +64,13 @@ class Blocks:
 
     @property
     def step(self) -> float:
-        """Return a fifth of the quantiser's step in 8-bit codes: measured, or else by how strongly the grid shows, as
-        fitted on MPEG-1 matrices at scales from 8 to 28 (15 %). A measure more than a factor of 2 from that is of no
-        use: movies hold frames predicted from others, whose coefficients lie on no comb of their own."""
-        shown = 2.0 * self.excess**2 + 1.6 * self.excess
-        return self.quantiser / 5 if shown / 2 < self.quantiser / 5 < 2 * shown else shown
+        """Return a fifth of the quantiser's step in 8-bit codes: measured, or else by how strongly the grid shows."""
+        return self.quantiser / 5 or self.shown
+
+    @property
+    def shown(self) -> float:
+        """Return what the grid shows of that: as fitted on MPEG-1 matrices at scales from 8 to 28 (15 %)."""
+        return 2.0 * self.excess**2 + 1.6 * self.excess
 
     @property
     def plain(self) -> bool:
@@ -78,6 +88,44 @@ class Blocks:
     def from_data(cls, data: Mapping[str, Any]) -> Blocks:
         """Invert `as_data`."""
         return cls(Axis(**data["x"]), Axis(**data["y"]), data["quantiser"])
+
+
+class Search:
+    """Looks for the grid of a shot, and for how coarse the quantiser was, frame by frame; of a known period if given.
+
+    One frame that shows the quantiser tells of all: a movie's key frames show it, those predicted from others lie on no
+    comb, but lost as much. Where none does and the grid stands out in some frames and not in others, as it does in
+    movies, it is taken to be PREDICTED times as coarse as the grid shows.
+    """
+
+    def __init__(self, period: float | None = None) -> None:
+        self._period = period
+        self._profiles: list[tuple[Floats, Floats]] = []
+        self._parts: list[npt.NDArray[Any]] = []
+        self._corner = (0, 0)
+        self._cut = (0, 0)
+
+    def look(self, luma: npt.NDArray[Any], x0: int = 0, y0: int = 0) -> None:
+        """Look at a frame in 8-bit codes, (H, W), whose first pixel lies at (x0, y0): all of one size, at one place."""
+        top, left = (max(0, (size - PART) // 2) for size in luma.shape)
+        self._corner, self._cut = (x0, y0), (x0 + left, y0 + top)
+        self._profiles.append((steps(luma, 1), steps(luma, 0)))
+        self._parts.append(luma[top : top + PART, left : left + PART].copy())
+
+    def found(self) -> Blocks:
+        """Return what there is; at least one frame must have been looked at."""
+        across, down = (np.mean(axis, axis=0) for axis in zip(*self._profiles, strict=True))
+        (x0, y0), (left, top) = self._corner, self._cut
+        blocks = Blocks(grid(across, x0, self._period), grid(down, y0, self._period))
+        if not (blocks.found and blocks.plain):
+            return blocks
+        place = round(blocks.x.phase) - left, round(blocks.y.phase) - top
+        sizes = [size for part in self._parts if (size := quantiser(part, *place))]
+        if sizes:
+            return replace(blocks, quantiser=float(np.median(sizes)))
+        shown = [_standing(x, blocks.x, x0) + _standing(y, blocks.y, y0) for x, y in self._profiles]
+        movie = max(shown) > UNEVEN * float(np.median(shown))
+        return replace(blocks, quantiser=5 * PREDICTED * blocks.shown) if movie else blocks
 
 
 def steps(luma: npt.NDArray[Any], axis: int) -> Floats:
@@ -146,6 +194,11 @@ def _phase(profile: Floats, period: float, level: float) -> tuple[float, float]:
     return float(places[best]), float(means[best])
 
 
+def _standing(profile: Floats, axis: Axis, first: int = 0) -> float:
+    """Return by how much a profile of `steps` stands out at a known grid, in 8-bit codes, as `grid` does."""
+    return _on(profile, axis.period, (axis.phase - first) % axis.period) - float(np.median(profile))
+
+
 def _on(profile: Floats, period: float, phase: float) -> float:
     """Return the mean of the profile at a grid's edges; edge i lies between pixels i and i + 1, at i + 1."""
     n = len(profile)
@@ -158,30 +211,59 @@ def _on(profile: Floats, period: float, phase: float) -> float:
 LOWEST = tuple((v, u) for v in range(5) for u in range(5) if 1 <= u + v <= 4)
 """Coefficients whose steps are sought."""
 _BLOCKS = 4000
-_STEPS = np.geomspace(6, 160, 480)
+_STEPS = np.geomspace(5, 160, 500)
+_BIN, _MOST = 0.25, 600.0
+"""Coefficients are counted in bins of that width, up to there."""
+_NONE = 4.0
+"""Coefficients up to that are no sign of a step."""
+_FEWEST = 12
+_ODD = 0.75
+"""Odd multiples of half a step begin at one and a half steps; what is under that many says nothing of them."""
 
 
 def quantiser(luma: npt.NDArray[Any], x0: int, y0: int) -> float:
     """Return the median step of the lowest coefficients of 8 × 8 blocks from (x0, y0) on, in 8-bit codes; 0 where fewer
     than half of them lie on a comb. Only what no later frame has changed does: still frames, and key frames of movies.
+
+    Coefficients lie at whole multiples of the step, or (H.263, and MPEG-4 with its quantiser) at odd ones of its half.
     """
     part = np.nan_to_num(np.asarray(luma, np.float64)[y0 % 8 :, x0 % 8 :], posinf=0.0, neginf=0.0)
     h, w = (n // 8 * 8 for n in part.shape)
     blocks = part[:h, :w].reshape(h // 8, 8, w // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
     found = dctn(blocks[:: max(1, len(blocks) // _BLOCKS)], axes=(1, 2), norm="ortho")
-    sizes = [_comb(found[:, v, u]) for v, u in LOWEST]
+    sizes = _combs(np.stack([found[:, v, u] for v, u in LOWEST], 1))
     shown = [size for size in sizes if size]
     return float(np.median(shown)) if 2 * len(shown) >= len(LOWEST) else 0.0
 
 
-def _comb(values: Floats) -> float:
-    values = values[np.abs(values) > 4]
-    best, at = 0.0, 0.0
-    for step in _STEPS:
-        far = values[np.abs(values) > step / 2]
-        if len(far) < 12:
-            break
-        fit = float(np.cos(2 * np.pi / step * far).mean())
-        if fit > 0.6 and fit > 0.8 * best:
-            best, at = max(best, fit), float(step)
-    return at
+def _combs(values: Floats) -> list[float]:
+    """Return the step of the comb that each column of coefficients lies on, 0 where there is none."""
+    size = round(_MOST / _BIN)
+    bins = np.minimum(np.abs(values) / _BIN, size).astype(np.int64)
+    counts = np.stack([np.bincount(column, minlength=size + 1)[:size] for column in bins.T], 1).astype(np.float32)
+    whole, odd = _teeth()
+    many, far = _beyond(counts, _STEPS / 2), _beyond(counts, _ODD * _STEPS)
+    fits = np.maximum(whole @ counts / np.maximum(many, 1), odd @ counts / np.maximum(far, 1))
+    out = []
+    for column, enough in zip(fits.T, (many >= _FEWEST).T, strict=True):
+        best, at = 0.0, 0.0
+        for step, fit in zip(_STEPS[enough], column[enough], strict=True):
+            if fit > 0.6 and fit > 0.8 * best:
+                best, at = max(best, float(fit)), float(step)
+        out.append(at)
+    return out
+
+
+def _beyond(counts: npt.NDArray[np.float32], least: Floats) -> Floats:
+    """Return how many coefficients of each column are larger than each limit (rows), and larger than _NONE."""
+    above = np.cumsum(counts[::-1], axis=0, dtype=np.float64)[::-1]
+    return np.asarray(above[np.ceil(np.maximum(least, _NONE) / _BIN).astype(np.int64)])
+
+
+@lru_cache(maxsize=1)
+def _teeth() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return how well each bin (columns) fits whole and odd multiples for each of _STEPS (rows), -1 to 1."""
+    edges = np.arange(round(_MOST / _BIN)) * _BIN
+    fit = np.cos(2 * np.pi / _STEPS[:, None] * (edges + _BIN / 2))
+    whole, odd = (np.where(edges >= np.maximum(least, _NONE)[:, None], fit, 0) for least in (_STEPS / 2, _ODD * _STEPS))
+    return whole.astype(np.float32), -odd.astype(np.float32)

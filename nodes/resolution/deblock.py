@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +20,19 @@ from safelight.nodes.grain.merging import Stack, merged
 from safelight.nodes.grain.noise import Noise
 from safelight.nodes.grain.working import BORDER, filled, mirror, work_area
 from safelight.nodes.kernels.launch import launch
-from safelight.nodes.resolution.blocks import Axis, Blocks, grid, quantiser, steps
+from safelight.nodes.resolution.blocks import Axis, Blocks, Search
 from safelight.nodes.resolution.learned import deblocking
 from safelight.nodes.resolution.learned.storing import digest
 from safelight.nodes.resolution.placing import synthesised
 
 LOOKED_AT = 8
-"""Frames of a shot that its grid is sought in."""
+"""Frames spread over a shot that its grid is sought in."""
+JUDGED = 3
+"""One in so many of those says how far edges are evened, the first among them: a picture's own edges may fall on one
+frame's grid."""
+RUN = 16
+"""First frames of a shot that are looked at one by one: a movie's key frame, which shows the quantiser, is seldom
+further away."""
 NOISE = 0.8
 """Standard deviation that is smoothed away, over a fifth of the quantiser's step."""
 COLOUR = 0.6
@@ -82,14 +87,15 @@ class Deblock(Node):
     The whole shot is looked at first: steps between neighbouring pixels that exceed those beside them, summed along
     columns and rows, show a codec's grid as a comb. Its period (also after scaling: 12 pixels, 5.33), its phase and its
     height are found by Fourier transform; where no comb stands out of chance along both axes the picture keeps every
-    bit. The height says how coarse the quantiser was.
+    bit. How coarse the quantiser was is read off the coefficients of the frames that show it, key frames of movies,
+    and holds for those predicted from them too; else the comb's height tells.
 
     Then, on luma and colour differences of the coded values: all 8 × 8 patches in steps of two are transformed, what is
     no larger than the quantiser's noise is dropped, low frequencies at reduced size too, and all patches over a pixel
     averaged. On blocks of 8 × 8 as coded, a second, linear filter of 73 taps puts back what that cost: one of 250, by
     the place in the block, by how busy the picture is and which way it runs; made by least squares on photographs
-    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as a frame of the
-    shot says it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
+    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as some
+    frames of the shot say it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
 
     With `method` net, a trained net sees luma as coded and as cleaned, over the quantiser's step, and says what comes
     onto the cleaned luma, on blocks of 8 × 8 as coded (`nodes/resolution/learned/deblocking.py`). Colour differences
@@ -109,6 +115,7 @@ class Deblock(Node):
     tileable = False
     mark = FILTERED
     scratch = 10.0
+    version = 2  # 2: a movie's quantiser is that of its key frames
 
     def check(self, params: DeblockParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, and block sizes that are none."""
@@ -155,43 +162,39 @@ class Deblock(Node):
         return common if params.method == "classical" else {**common, "net": _weights(params)}
 
     def analysis_requests(self, params: DeblockParams, clips: Mapping[str, Clip]) -> Sequence[Request]:
-        """Look at up to eight frames, spread over the shot."""
+        """Look at up to eight frames, spread over the shot, and at its first ones."""
         clip = clips["input"]
-        count = min(LOOKED_AT, len(clip.frames))
-        at = np.linspace(clip.first, clip.last, count).round().astype(int)
-        return [Request(int(frame), clip.extent_at(int(frame))) for frame in at]
+        at = {*_spread(clip), *clip.frames[:RUN]}
+        return [Request(frame, clip.extent_at(frame)) for frame in sorted(at)]
 
     def analyse(
         self, params: DeblockParams, images: Pictures, clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
-        """Find the grid."""
-        across: list[Any] = []
-        down: list[Any] = []
-        frames: list[Any] = []
+        """Find the grid, and how coarse the quantiser was."""
+        search = Search(params.block or None)
+        spread = _spread(clips["input"])
+        kept = spread[::JUDGED]
+        judged: list[Any] = []
         region: Region | None = None
-        for _, image in images:
+        for frame, image in images:
             if not image.region or (region is not None and image.region != region):
                 continue
             region = image.region
             luma = _coded(params, image, device)[0]
             luma = luma if isinstance(luma, np.ndarray) else luma.get()
-            across.append(steps(luma, 1))
-            down.append(steps(luma, 0))
-            frames.append(luma)
+            search.look(luma, region.x0, region.y0)
+            if frame in kept or not judged:
+                judged.append(luma)
         if region is None:
             nothing = Axis(8.0, 0.0, 0.0, 0.0)
             return {**Blocks(nothing, nothing).as_data(), "edges": 0.0, "note": "no pictures: nothing is done"}
-        period = params.block or None
-        found = Blocks(grid(np.mean(across, axis=0), region.x0, period), grid(np.mean(down, axis=0), region.y0, period))
-        if found.found and found.plain:
-            place = round(found.x.phase) - region.x0, round(found.y.phase) - region.y0
-            sizes = [size for luma in frames if (size := quantiser(luma, *place))]
-            found = replace(found, quantiser=float(np.median(sizes)) if sizes else 0.0)
+        found = search.found()
         edges = 0.0
         if found.found:
-            edges = _edges(params, frames[len(frames) // 2], region, found, device)
+            edges = _edges(params, judged, region, found, device)
         note = (
-            f"blocks of {found.x.period:g} x {found.y.period:g} pixels, steps at their edges {found.excess:.2f} codes"
+            f"blocks of {found.x.period:g} x {found.y.period:g} pixels, steps at their edges {found.excess:.2f} codes, "
+            f"quantiser about {5 * found.step:.0f}"
             if found.found
             else "no blocks found: the picture is left as it is"
         )
@@ -275,6 +278,11 @@ def _coded(params: DeblockParams, image: Image, device: Device) -> Any:
     return out
 
 
+def _spread(clip: Clip) -> list[int]:
+    count = min(LOOKED_AT, len(clip.frames))
+    return [int(frame) for frame in np.linspace(clip.first, clip.last, count).round()]
+
+
 def _known(blocks: Blocks) -> bool:
     """Tell whether the blocks are those that nets are trained on."""
     return blocks.plain and blocks.x.period == blocks.y.period == deblocking.BLOCK
@@ -293,13 +301,13 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
     return deblocking.corrected(deblocking.find(params.weights), coded, cleaned, size, corner, device)
 
 
-def _edges(params: DeblockParams, luma: Any, region: Region, blocks: Blocks, device: Device) -> float:
-    """Return how far the edges must be evened for a frame's excess to be gone."""
-    plane = device.xp.asarray(luma)
-    cleaned = _luma(params, plane, region, blocks, blocks.step, device)
+def _edges(params: DeblockParams, frames: Sequence[Any], region: Region, blocks: Blocks, device: Device) -> float:
+    """Return how far the edges must be evened for the excess of some frames, together, to be gone."""
+    cleaned = [_luma(params, device.xp.asarray(luma), region, blocks, blocks.step, device) for luma in frames]
     for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
-        made = evened(cleaned, region, blocks, blocks.step, amount, device)
-        if excess(made if isinstance(made, np.ndarray) else made.get(), region, blocks) <= 0:
+        made = (evened(plane, region, blocks, blocks.step, amount, device) for plane in cleaned)
+        left = (excess(plane if isinstance(plane, np.ndarray) else plane.get(), region, blocks) for plane in made)
+        if sum(left) <= 0:
             return amount
     return 1.0
 

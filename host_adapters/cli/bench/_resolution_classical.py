@@ -1,15 +1,12 @@
-"""Upscale's fidelity and Deblock, with its net too, beside what others do, on Kodak's pictures or else on the Plate."""
+"""Upscale's fidelity beside what others do, on Kodak's pictures or else on the Plate."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,11 @@ import numpy.typing as npt
 from PIL import Image as Picture
 
 from safelight.graph.device import Device
-from safelight.graph.image import Clip, Image
+from safelight.graph.image import Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.io.plate import Plate, PlateParams
-from safelight.nodes.resolution.blocks import Blocks
-from safelight.nodes.resolution.deblock import Deblock, DeblockParams, excess
-from safelight.nodes.resolution.deblock_training import quantised
 from safelight.nodes.resolution.enlarging import TOE, enlarged
 
 Floats = npt.NDArray[np.float64]
@@ -33,23 +27,12 @@ Codes = npt.NDArray[np.uint8]
 
 KODAK_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """Rec.601 luma of video range, as the field's tables of Kodak ×2 have it; errors are given for a peak of 219."""
-SCALES = {"fine": 8, "middling": 16, "coarse": 28}
-SEARCH = {
-    "fspp": [f"fspp=quality=5:qp={qp}:strength={s}" for qp in (4, 8, 14, 20, 28) for s in (-8, 0, 8)],
-    "pp7": [f"pp7=qp={qp}:mode={mode}" for qp in (4, 8, 14, 20, 28) for mode in ("hard", "medium", "soft")],
-    "deblock": [
-        f"deblock=filter={kind}:block=8:alpha={a}:beta={a / 2}:gamma={a / 2}:delta={a / 2}"
-        for kind in ("weak", "strong")
-        for a in (0.05, 0.1, 0.2)
-    ],
-}
 DEVICE = Device("cpu", 2)
 
 
 def rows(quick: bool) -> list[Row]:
     """Measure."""
-    made = pictures(quick)
-    return [*_upscale(made, quick), *_deblock(made, quick)]
+    return list(_upscale(pictures(quick), quick))
 
 
 def pictures(quick: bool) -> list[Codes]:
@@ -195,44 +178,6 @@ def _speed(quick: bool) -> Iterator[Row]:
         yield Row("fidelity over OpenCV's Lanczos", ours / max(theirs, 1e-6), "×", note=f"OpenCV {cv2.__version__}")
 
 
-# --- Deblock ---------------------------------------------------------------------------------------------------------
-
-
-def _coded(luma: Codes, codec: str, scale: int) -> Codes:
-    """Return luma through a codec of ffmpeg's as key frames; without ffmpeg, through the same arithmetic."""
-    if shutil.which("ffmpeg") is None:
-        return quantised(luma.astype(np.float32), scale).astype(np.uint8)
-    h, w = luma.shape
-    form = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    raw = luma.tobytes() + bytes([128]) * (h * w // 2)
-    packed = _ffmpeg(raw, f"-f rawvideo -pix_fmt {form} -s {w}x{h} -i - -c:v {codec} -g 1 -q:v {scale} -f nut -")
-    done = _ffmpeg(packed, f"-f nut -i - -pix_fmt {form} -f rawvideo -")
-    return np.frombuffer(done[: h * w], np.uint8).reshape(h, w)
-
-
-def _ffmpeg(data: bytes, arguments: str) -> bytes:
-    command = ["ffmpeg", "-v", "error", "-threads", "1", *arguments.split()]
-    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
-
-
-def _deblocked(codes: Codes, method: str) -> tuple[Floats, Mapping[str, Any]]:
-    image, params = _still(codes, method)
-    clip = Clip(1, 1, image.region, image.region, channels=("Y",))
-    found = Deblock().analyse(params, Still(image), {"input": clip}, DEVICE)
-    return np.asarray(_once(image, params, found).data[0] * 255.0, np.float64), found
-
-
-def _still(codes: Codes, method: str) -> tuple[Image, DeblockParams]:
-    data = codes[None].astype(np.float32) / np.float32(255)
-    image = Image(data, Region.sized(data.shape[2], data.shape[1]), ("Y",))
-    return image, DeblockParams.model_validate({"values": "coded", "method": method})
-
-
-def _once(image: Image, params: DeblockParams, found: Mapping[str, Any]) -> Image:
-    request = Request(1, image.region)
-    return Deblock().compute(params, request, Inputs(request, {"input": {1: image}}, {}, analysis=found), DEVICE)
-
-
 class Still:
     """A shot of one frame, as an analysis is handed it."""
 
@@ -246,81 +191,3 @@ class Still:
 
     def of(self, port: str) -> Iterator[tuple[int, Image]]:
         return iter(self)
-
-
-def _psnr(codes: Any, truth: Codes) -> float:
-    return float(10 * np.log10(255**2 / np.mean((np.asarray(codes, np.float64) - truth) ** 2)))
-
-
-def _filtered(codes: Codes, chain: str) -> Codes:
-    h, w = codes.shape
-    raw = codes.tobytes() + bytes([128]) * (h * w // 2)
-    done = _ffmpeg(raw, f"-f rawvideo -pix_fmt yuv420p -s {w}x{h} -i - -vf {chain} -f rawvideo -")
-    return np.frombuffer(done[: h * w], np.uint8).reshape(h, w)
-
-
-def _deblock(made: Sequence[Codes], quick: bool) -> Iterator[Row]:
-    chosen = [np.asarray(Picture.fromarray(picture).convert("L")) for picture in made[:: 1 if quick else 4]]
-    chosen = [plane[: min(320, plane.shape[0]) // 16 * 16, : min(512, plane.shape[1]) // 16 * 16] for plane in chosen]
-    for codec in ("mjpeg",) if quick else ("mjpeg", "mpeg2video"):
-        for name, scale in SCALES.items():
-            yield from _compared(chosen, codec, f"{codec} {name}", scale, quick)
-    yield from _deblock_speed(chosen, quick)
-
-
-def _compared(chosen: Sequence[Codes], codec: str, name: str, scale: int, quick: bool) -> Iterator[Row]:
-    given = [_coded(plane, codec, scale) for plane in chosen]
-    was = [_psnr(codes, truth) for codes, truth in zip(given, chosen, strict=True)]
-    note = f"{len(chosen)} pictures, luma, key frames at scale {scale}, coded {np.mean(was):.2f} dB"
-    gains: dict[str, float] = {}
-    for way, method in _ways().items():
-        ours, cut = [], []
-        for codes, truth in zip(given, chosen, strict=True):
-            out, found = _deblocked(codes, method)
-            ours.append(_psnr(out, truth))
-            blocks, region = Blocks.from_data(found), Region.sized(codes.shape[1], codes.shape[0])
-            left, before, none = (excess(np.asarray(a, np.float64), region, blocks) for a in (out, codes, truth))
-            cut.append(1 - abs(left - none) / max(before - none, 1e-9))
-        each = np.subtract(ours, was)
-        gains[way] = float(np.mean(each))
-        yield Row(f"{way}, {name}: gain", gains[way], "dB", note=f"{note}; least {each.min():+.2f} dB")
-        yield Row(f"{way}, {name}: excess at block edges cut", 100 * float(np.mean(cut)), "%", "≥ 90 %")
-    if shutil.which("ffmpeg") is None:
-        return
-    best: list[tuple[float, str]] = []
-    for family, chains in SEARCH.items():
-        for chain in chains[:2] if quick else chains:
-            try:
-                scores = [_psnr(_filtered(c, chain), t) for c, t in zip(given, chosen, strict=True)]
-            except subprocess.CalledProcessError:  # a build without that filter
-                break
-            best.append((float(np.mean(np.subtract(scores, was))), f"{family}: {chain}"))
-    if best:
-        gain, which = max(best)
-        yield Row(f"ffmpeg's best, {name}: gain", gain, "dB", note=which)
-        for way, own in gains.items():
-            yield Row(f"{way} over it, {name}", own - gain, "dB", "≥ 0.5 dB")
-
-
-def _ways() -> Mapping[str, str]:
-    """Return Deblock's methods by the name of their rows: the net where it can run."""
-    learned = all(importlib.util.find_spec(name) is not None for name in ("torch", "safetensors"))
-    return {"Deblock": "classical", "Deblock's net": "net"} if learned else {"Deblock": "classical"}
-
-
-def _deblock_speed(chosen: Sequence[Codes], quick: bool) -> Iterator[Row]:
-    h, w = (160, 240) if quick else (1080, 1920)
-    plane = chosen[0]
-    tiled = np.tile(plane, (-(-h // plane.shape[0]), -(-w // plane.shape[1])))[:h, :w]
-    codes = quantised(tiled[: h // 8 * 8].astype(np.float32), 16).astype(np.uint8)
-    spent: dict[str, float] = {}
-    for way, method in _ways().items():
-        image, params = _still(codes, method)
-        found = _deblocked(codes[:320, :512], "classical")[1]
-        _once(image, params, found)
-        spent[way] = _seconds(partial(_once, image, params, found), 3)
-        note = f"processor time of a frame of luma, {w}×{h}, grid known"
-        yield Row(f"{way}: a frame", spent[way], "s", note=note)
-    if len(spent) > 1:
-        first, second = spent.values()
-        yield Row("Deblock's net over Deblock: time", second / first, "×")

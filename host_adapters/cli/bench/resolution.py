@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from safelight.host_adapters.cli.bench import (
     _resolution_classical,
+    _resolution_deblock,
     _resolution_deblur,
     _resolution_learned,
     _resolution_restore,
@@ -16,6 +17,7 @@ def run(*, quick: bool) -> list[Row]:
     """Measure."""
     return [
         *_resolution_classical.rows(quick),
+        *_resolution_deblock.rows(quick),
         *_resolution_deblur.rows(quick),
         *_resolution_learned.rows(quick),
         *_resolution_restore.rows(quick),

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from scipy.fft import dctn, idctn
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
-from safelight.nodes.resolution.blocks import LOWEST, Blocks, grid, quantiser, steps
+from safelight.nodes.resolution.blocks import LOWEST, PREDICTED, Blocks, Search, grid, quantiser, steps
 from safelight.nodes.resolution.deblock import Deblock, DeblockParams, excess
 from safelight.nodes.resolution.deblock_training import MATRIX, quantised
 
@@ -110,6 +111,95 @@ def test_the_quantiser_is_read_off_the_coefficients(scale: int) -> None:
     found = quantiser(given, 0, 0)
     assert found == pytest.approx(true, rel=0.15) or (scale == 28 and found == 0)  # too few left to tell
     assert quantiser(luma(scene()), 0, 0) == 0
+
+
+@pytest.mark.parametrize("step", [8, 12, 16, 30])
+def test_odd_multiples_of_half_a_step_are_read_too(step: int) -> None:
+    plane = luma(scene()).astype(np.float32)
+    blocks = plane.reshape(20, 8, 30, 8).transpose(0, 2, 1, 3)
+    found = dctn(blocks, axes=(2, 3), norm="ortho")
+    level = np.trunc(found / step)
+    made = idctn(np.where(level == 0, 0, (level + 0.5 * np.sign(level)) * step), axes=(2, 3), norm="ortho")
+    given = made.transpose(0, 2, 1, 3).reshape(plane.shape).round().astype(np.float32)
+    assert quantiser(given, 0, 0) == pytest.approx(step, rel=0.06)
+    assert quantiser(given, 3, 0) == 0
+
+
+def looked_at(*frames: np.ndarray, corner: tuple[int, int] = (0, 0)) -> Blocks:
+    search = Search()
+    for frame in frames:
+        search.look(frame.astype(np.float32), *corner)
+    return search.found()
+
+
+def predicted(plane: np.ndarray, by: int) -> np.ndarray:
+    """What prediction from halfway between two pixels leaves of blocks: a fainter grid and no comb."""
+    return (0.5 * plane + 0.25 * np.roll(plane, (by, by), (0, 1)) + 0.25 * luma(scene())).round()
+
+
+def test_a_movie_s_quantiser_is_that_of_its_key_frame() -> None:
+    key = luma(coded(scene(), 16)).round()
+    others = [predicted(key, by) for by in (1, 2, 3, 5, 6)]
+    alone, whole = looked_at(key), looked_at(key, *others)
+    assert alone.quantiser == quantiser(key.astype(np.float32), 0, 0) > 0
+    assert all(quantiser(frame.astype(np.float32), 0, 0) == 0 for frame in others)
+    assert whole.found and whole.quantiser == alone.quantiser and whole.excess < 0.8 * alone.excess
+
+
+def test_a_movie_that_shows_no_quantiser_is_taken_for_coarser_than_its_grid_shows() -> None:
+    key = 255 * (luma(coded(scene(), 16)) / 255) ** 0.7  # graded: no coefficient lies on a comb now
+    even, movie = looked_at(key, key, key), looked_at(key, *(predicted(key, by) for by in (1, 2, 3, 5, 6)))
+    assert even.found and even.quantiser == 0 and even.step == even.shown
+    assert movie.found and movie.step == pytest.approx(PREDICTED * movie.shown)
+
+
+def test_the_quantiser_is_found_where_the_frame_does_not_begin_on_the_grid() -> None:
+    key = luma(coded(scene(), 16)).round()
+    shifted = looked_at(key[3:, 5:], corner=(-40, 17))
+    assert shifted.quantiser == pytest.approx(looked_at(key).quantiser, rel=0.1)
+
+
+def filmed(frames: list[np.ndarray], codec: str, quantiser: int) -> list[np.ndarray]:
+    """Luma through a video codec, one key frame and the others predicted from it."""
+    av = pytest.importorskip("av")
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.height, encoder.width = frames[0].shape
+    encoder.pix_fmt, encoder.framerate, encoder.gop_size = "yuv420p", 24, 24
+    encoder.options = {"qmin": str(quantiser), "qmax": str(quantiser)}
+    decoder = av.CodecContext.create(codec, "r")
+    grey = [np.full((frames[0].shape[0] // 2, frames[0].shape[1]), 128, np.uint8)]
+    packets = []
+    for frame in frames:
+        picture = av.VideoFrame.from_ndarray(np.concatenate([frame, *grey]), "yuv420p")
+        packets += encoder.encode(picture)
+    packets += encoder.encode(None)
+    decoded = [one for packet in (*packets, None) for one in decoder.decode(packet)]
+    return [one.to_ndarray()[: frames[0].shape[0]] for one in decoded]
+
+
+@pytest.mark.parametrize(("codec", "step"), [("mpeg2video", 14 * 22 / 8), ("mpeg4", 2 * 14)])
+def test_movies_gain_in_every_frame(codec: str, step: float) -> None:
+    whole = luma(scene(192, 272)).round().astype(np.uint8)
+    truth = [np.ascontiguousarray(whole[k : k + 160, 2 * k : 2 * k + 240]) for k in range(8)]
+    given = filmed(truth, codec, 14)
+    found = looked_at(*given)
+    assert len(given) == 8 and found.found and found.quantiser == pytest.approx(step, rel=0.2)
+    plates = [Image(frame[None].astype(np.float32) / 255, Region.sized(240, 160), ("Y",)) for frame in given]
+    clip = {"input": Clip(1, 8, plates[0].region, plates[0].region, channels=("Y",))}
+    params = DeblockParams(values="coded")
+    assert [request.frame for request in NODE.analysis_requests(params, clip)] == list(range(1, 9))
+    analysis = NODE.analyse(params, Frames(*plates), clip, DEVICE)
+    for plate, was, want in zip(plates, given, truth, strict=True):
+        made = run(plate, params, analysis)[0].data[0] * 255
+        assert np.mean((made - want) ** 2) < np.mean((was.astype(np.float64) - want) ** 2)
+
+
+def test_frames_are_looked_at_all_over_a_shot_and_one_by_one_where_it_begins() -> None:
+    window = Region.sized(8, 8)
+    asked = NODE.analysis_requests(DeblockParams(), {"input": Clip(101, 300, window, window)})
+    frames = [request.frame for request in asked]
+    assert frames == sorted(set(frames)) and frames[:16] == list(range(101, 117)) and len(frames) == 23
+    assert frames[-1] == 300
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
