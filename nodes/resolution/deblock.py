@@ -26,10 +26,7 @@ from safelight.nodes.resolution.learned.storing import digest
 from safelight.nodes.resolution.placing import synthesised
 
 LOOKED_AT = 8
-"""Frames spread over a shot that its grid is sought in."""
-JUDGED = 3
-"""One in so many of those says how far edges are evened, the first among them: a picture's own edges may fall on one
-frame's grid."""
+"""Frames spread over a shot that its grid is sought in; every second of them says how far edges are evened."""
 RUN = 16
 """First frames of a shot that are looked at one by one: a movie's key frame, which shows the quantiser, is seldom
 further away."""
@@ -173,8 +170,9 @@ class Deblock(Node):
         """Find the grid, and how coarse the quantiser was."""
         search = Search(params.block or None)
         spread = _spread(clips["input"])
-        kept = spread[::JUDGED]
+        kept = spread[1::2] or spread
         judged: list[Any] = []
+        first: Any = None
         region: Region | None = None
         for frame, image in images:
             if not image.region or (region is not None and image.region != region):
@@ -183,7 +181,8 @@ class Deblock(Node):
             luma = _coded(params, image, device)[0]
             luma = luma if isinstance(luma, np.ndarray) else luma.get()
             search.look(luma, region.x0, region.y0)
-            if frame in kept or not judged:
+            first = luma if first is None else first
+            if frame in kept:
                 judged.append(luma)
         if region is None:
             nothing = Axis(8.0, 0.0, 0.0, 0.0)
@@ -191,7 +190,7 @@ class Deblock(Node):
         found = search.found()
         edges = 0.0
         if found.found:
-            edges = _edges(params, judged, region, found, device)
+            edges = _edges(params, judged or [first], region, found, device)
         note = (
             f"blocks of {found.x.period:g} x {found.y.period:g} pixels, steps at their edges {found.excess:.2f} codes, "
             f"quantiser about {5 * found.step:.0f}"
@@ -304,12 +303,14 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
 def _edges(params: DeblockParams, frames: Sequence[Any], region: Region, blocks: Blocks, device: Device) -> float:
     """Return how far the edges must be evened for the excess of some frames, together, to be gone."""
     cleaned = [_luma(params, device.xp.asarray(luma), region, blocks, blocks.step, device) for luma in frames]
-    for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
+    amounts, left = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), []
+    for amount in amounts:
         made = (evened(plane, region, blocks, blocks.step, amount, device) for plane in cleaned)
-        left = (excess(plane if isinstance(plane, np.ndarray) else plane.get(), region, blocks) for plane in made)
-        if sum(left) <= 0:
-            return amount
-    return 1.0
+        left.append(sum(excess(a if isinstance(a, np.ndarray) else a.get(), region, blocks) for a in made))
+        if left[-1] <= 0:
+            break
+    # What is left falls with the amount.
+    return round(float(np.interp(0.0, left[::-1], amounts[: len(left)][::-1])), 3)
 
 
 def smoothed(plane: Any, region: Region, sigma: float, device: Device) -> Any:
