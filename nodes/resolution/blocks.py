@@ -240,7 +240,7 @@ def _combs(values: Floats) -> list[float]:
     """Return the step of the comb that each column of coefficients lies on, 0 where there is none."""
     size = round(_MOST / _BIN)
     bins = np.minimum(np.abs(values) / _BIN, size).astype(np.int64)
-    counts = np.stack([np.bincount(column, minlength=size + 1)[:size] for column in bins.T], 1).astype(np.float32)
+    counts = np.stack([np.bincount(column, minlength=size + 1)[:size] for column in bins.T], 1).astype(np.float64)
     whole, odd = _teeth()
     many, far = _beyond(counts, _STEPS / 2), _beyond(counts, _ODD * _STEPS)
     fits = np.maximum(whole @ counts / np.maximum(many, 1), odd @ counts / np.maximum(far, 1))
@@ -254,16 +254,16 @@ def _combs(values: Floats) -> list[float]:
     return out
 
 
-def _beyond(counts: npt.NDArray[np.float32], least: Floats) -> Floats:
+def _beyond(counts: Floats, least: Floats) -> Floats:
     """Return how many coefficients of each column are larger than each limit (rows), and larger than _NONE."""
-    above = np.cumsum(counts[::-1], axis=0, dtype=np.float64)[::-1]
+    above = np.cumsum(counts[::-1], axis=0)[::-1]
     return np.asarray(above[np.ceil(np.maximum(least, _NONE) / _BIN).astype(np.int64)])
 
 
 @lru_cache(maxsize=1)
-def _teeth() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _teeth() -> tuple[Floats, Floats]:
     """Return how well each bin (columns) fits whole and odd multiples for each of _STEPS (rows), -1 to 1."""
     edges = np.arange(round(_MOST / _BIN)) * _BIN
     fit = np.cos(2 * np.pi / _STEPS[:, None] * (edges + _BIN / 2))
     whole, odd = (np.where(edges >= np.maximum(least, _NONE)[:, None], fit, 0) for least in (_STEPS / 2, _ODD * _STEPS))
-    return whole.astype(np.float32), -odd.astype(np.float32)
+    return whole, -odd

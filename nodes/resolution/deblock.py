@@ -303,14 +303,12 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
 def _edges(params: DeblockParams, frames: Sequence[Any], region: Region, blocks: Blocks, device: Device) -> float:
     """Return how far the edges must be evened for the excess of some frames, together, to be gone."""
     cleaned = [_luma(params, device.xp.asarray(luma), region, blocks, blocks.step, device) for luma in frames]
-    amounts, left = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), []
-    for amount in amounts:
+    for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
         made = (evened(plane, region, blocks, blocks.step, amount, device) for plane in cleaned)
-        left.append(sum(excess(a if isinstance(a, np.ndarray) else a.get(), region, blocks) for a in made))
-        if left[-1] <= 0:
-            break
-    # What is left falls with the amount.
-    return round(float(np.interp(0.0, left[::-1], amounts[: len(left)][::-1])), 3)
+        left = (excess(plane if isinstance(plane, np.ndarray) else plane.get(), region, blocks) for plane in made)
+        if sum(left) <= 0:
+            return amount
+    return 1.0
 
 
 def smoothed(plane: Any, region: Region, sigma: float, device: Device) -> Any:

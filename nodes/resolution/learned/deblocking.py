@@ -57,7 +57,7 @@ class Shape:
     """What a net is, apart from its weights."""
 
     channels: int = 32
-    blocks: int = 3
+    blocks: int = 5
     """Residual blocks, of two convolutions each."""
 
     @property

@@ -48,8 +48,19 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
-CODECS = {"mjpeg": 0.3, "mpeg2video": 0.3, "quantised": 0.25, "jpeg": 0.15}
-"""Shares of pictures. `quantised`: a video encoder's dead zone at any scale; `jpeg`: still pictures, other matrices."""
+CODECS = {"mjpeg": 0.2, "mpeg2video": 0.2, "quantised": 0.15, "jpeg": 0.1, "movie": 0.35}
+"""Shares of pictures. `quantised`: a video encoder's dead zone at any scale; `jpeg`: still pictures, other matrices;
+`movie`: frames predicted from others."""
+MOVIES = {
+    "mpeg2video": ("-g 12 -bf 2", float(np.median([MATRIX[8 * v + u] for v, u in LOWEST])) / 8),
+    "mpeg4": ("-g 12", 2.0),
+}
+"""Codecs of movies: ffmpeg's options, and the step of a key frame's lowest coefficients at a scale of 1."""
+FRAMES = 8
+TRAVEL = 20
+"""Pixels that a camera moves at most along an axis, from the first frame of a movie to the last."""
+NOISE = 2.0
+"""Most grain of a movie, standard deviation in codes: each frame has its own, and it is picture."""
 SCALES = (3.0, 31.0)
 QUALITIES = (15, 90)
 HEIGHT, WIDTH = 384, 512
@@ -64,7 +75,7 @@ LEAST = 0.1
 """Error of a pair, in fifths of the step, that counts at least."""
 FINEST, COARSEST = 1.5, 18.0
 """Fifths of a step, in codes, that pictures are shown from and up to."""
-COARSE = 4.0
+COARSE = 3.0
 """Fifths of a step under which pictures are shown the less often the finer they are: their grids are seldom found."""
 HELD = 20
 """One picture in so many is only looked at."""
@@ -75,10 +86,10 @@ class Recipe:
     """Everything that decides what comes out, apart from the pictures."""
 
     shape: Shape = field(default_factory=Shape)
-    steps: int = 9000
+    steps: int = 30000
     batch: int = 8
     side: int = 96
-    rate: float = 0.015
+    rate: float = 0.013
     """Of `orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
     """All of the steps: what is aimed at is PSNR."""
@@ -96,6 +107,8 @@ class Pair:
     smooth: Plane
     size: float
     """A fifth of the quantiser's step, as the node found it."""
+    sure: bool = False
+    """Whether that is right whatever the picture shows."""
 
     @property
     def error(self) -> float:
@@ -107,12 +120,12 @@ class Pair:
         """Tell whether the step was read about right: where the classical result is worse than nothing, it was not, and
         a net would learn little else than to undo that."""
         coded = np.sqrt(np.mean(np.square(self.coded - self.truth.astype(np.float64)))) / self.size
-        return self.error < coded and FINEST < self.size < COARSEST
+        return (self.sure or self.error < coded) and FINEST < self.size < COARSEST
 
 
 def through(luma: Codes, codec: str, scale: float, quality: int) -> tuple[Codes, float]:
     """Return luma, (H, W) of multiples of 16, through a codec, and the median step of its lowest coefficients."""
-    lowest = float(np.median([MATRIX[8 * v + u] for v, u in LOWEST]))
+    lowest = 8 * MOVIES["mpeg2video"][1]
     if codec == "jpeg":
         packed = io.BytesIO()
         Picture.fromarray(luma).save(packed, "JPEG", quality=quality)
@@ -120,7 +133,7 @@ def through(luma: Codes, codec: str, scale: float, quality: int) -> tuple[Codes,
             # Pillow's tables are in reading order.
             table = opened.quantization[0]  # type: ignore[attr-defined]
             return np.array(opened.convert("L")), float(np.median([table[8 * v + u] for v, u in LOWEST]))
-    if codec == "quantised" or shutil.which("ffmpeg") is None:
+    if codec in ("quantised", "movie") or shutil.which("ffmpeg") is None:
         return quantised(luma.astype(np.float32), scale).astype(np.uint8), lowest * scale / 8
     h, w = luma.shape
     whole = round(scale)
@@ -129,6 +142,27 @@ def through(luma: Codes, codec: str, scale: float, quality: int) -> tuple[Codes,
     packed_ = _ffmpeg(raw, f"-f rawvideo -pix_fmt {form} -s {w}x{h} -i - -c:v {codec} -g 1 -q:v {whole} -f nut -")
     done = _ffmpeg(packed_, f"-f nut -i - -pix_fmt {form} -f rawvideo -")
     return np.frombuffer(done[: h * w], np.uint8).reshape(h, w), lowest * whole / 8
+
+
+def predicted(luma: Codes, scale: float, random: np.random.Generator) -> tuple[Codes, Codes, float]:
+    """Return a frame of a movie, in which a camera moves over a picture, as it was and as the codec predicted it from
+    others, and the step of the key frame's lowest coefficients, which the node reads off that."""
+    ways = random.uniform(-1, 1, 2) * TRAVEL * (random.random() > 0.2)
+    h, w = ((size - TRAVEL - 1) // 16 * 16 for size in luma.shape)
+    grain = random.uniform(0, NOISE) * (random.random() < 0.5)
+    picture, frames = Picture.fromarray(luma), []
+    for k in range(FRAMES):
+        y, x = (max(0.0, -way) + way * k / (FRAMES - 1) for way in ways)
+        seen = picture.transform((w, h), Picture.Transform.AFFINE, (1, 0, x, 0, 1, y), Picture.Resampling.BICUBIC)
+        frames.append(np.rint(np.asarray(seen) + random.normal(0, grain, (h, w))).clip(0, 255).astype(np.uint8))
+    codec = str(random.choice(list(MOVIES)))
+    options, lowest = MOVIES[codec]
+    form, whole = f"-pix_fmt yuv420p -s {w}x{h}", round(scale)
+    raw = b"".join(frame.tobytes() + bytes([128]) * (h * w // 2) for frame in frames)
+    packed = _ffmpeg(raw, f"-f rawvideo {form} -i - -c:v {codec} {options} -q:v {whole} -f nut -")
+    done = np.frombuffer(_ffmpeg(packed, "-f nut -i - -pix_fmt yuv420p -f rawvideo -"), np.uint8)
+    at = int(random.integers(1, FRAMES))
+    return frames[at], done.reshape(FRAMES, -1)[at, : h * w].reshape(h, w), lowest * whole
 
 
 def _ffmpeg(data: bytes, arguments: str) -> bytes:
@@ -156,18 +190,23 @@ def pairs(files: Sequence[Path], codings: int, seed: int, device: Device) -> Ite
                 truth = np.rint(truth * random.uniform(0.6, 1 - level / 255) + level).clip(0, 255).astype(np.uint8)
             codec = str(random.choice(list(CODECS), p=list(CODECS.values())))
             scale = float(np.exp(random.uniform(*np.log(SCALES))))
-            coded, step = through(np.ascontiguousarray(truth), codec, scale, int(random.integers(*QUALITIES)))
+            movie = codec == "movie" and min(truth.shape) > 2 * TRAVEL and shutil.which("ffmpeg") is not None
+            if movie:
+                truth, coded, step = predicted(truth, scale, random)
+            else:
+                coded, step = through(np.ascontiguousarray(truth), codec, scale, int(random.integers(*QUALITIES)))
             cut = tuple(int(n) for n in random.integers(0, BLOCK, 2))
             wrong = float(np.exp(random.normal(0, WRONG)))
-            yield _cleaned(truth, coded, cut, step, wrong, device)
+            yield _cleaned(truth, coded, cut, step, wrong, device, seen=not movie)
 
 
-def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, device: Device) -> Pair:
+def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, device: Device, *, seen: bool) -> Pair:
+    """Return a pair, the step as the node would read it off this picture, or, not `seen` there, as it is."""
     luma = np.ascontiguousarray(coded[cut[0] :, cut[1] :], np.float32)
     begins = [-n % BLOCK for n in cut]
     blocks = Blocks(grid(steps(luma, 1)), grid(steps(luma, 0)), quantiser(luma, begins[1], begins[0]))
     phases = (blocks.x.phase, blocks.y.phase)
-    if not (blocks.found and blocks.x.period == blocks.y.period == BLOCK and phases == (begins[1], begins[0])):
+    if not (seen and blocks.found and blocks.x.period == blocks.y.period == BLOCK and phases == (begins[1], begins[0])):
         y, x = (Axis(float(BLOCK), float(at), 0.0, 0.0) for at in begins)
         blocks = Blocks(x, y, step)
         size = step / 5
@@ -182,6 +221,7 @@ def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, de
         coded[cut[0] :, cut[1] :][own].copy(),
         np.ascontiguousarray(smooth[own]),
         size,
+        not seen,
     )
 
 

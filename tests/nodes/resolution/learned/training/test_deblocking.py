@@ -66,6 +66,21 @@ def test_codecs_give_the_step_they_say(photos: Path) -> None:
         assert np.mean(np.abs(real - same)) < 0.2 * np.mean(np.abs(real - plane.astype(float)))
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_predicted_frames_show_no_step_and_come_with_their_key_frame_s(photos: Path) -> None:
+    plane, steps = np.kron(luma(photos), np.ones((2, 2), np.uint8)), set()
+    for seed in range(6):
+        truth, coded, step = deblocking.predicted(plane, 10.0, np.random.default_rng(seed))
+        assert truth.shape == coded.shape and not any(size % 16 for size in truth.shape)
+        assert 0 < np.mean((coded - truth.astype(float)) ** 2) < 200
+        assert step in (pytest.approx(10 * 22 / 8), 20.0)
+        steps.add(step)
+    assert len(steps) == 2
+    shown = [*deblocking.pairs(sorted(photos.iterdir())[:6], 6, 2, Device("cpu", 1))]
+    movies = [pair for pair in shown if pair.sure]
+    assert 0 < len(movies) < len(shown) and all(pair.typical or pair.size < deblocking.FINEST for pair in movies)
+
+
 def test_it_learns_and_writes(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "net.safetensors"
     score = deblocking.train(photos, out, SMALL)
