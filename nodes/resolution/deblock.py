@@ -37,8 +37,8 @@ COLOUR = 0.6
 BUSY = (0.0625, 0.25, 1.0, 4.0)
 """Variances of 5 × 5 pixels, over the square of a fifth of the step, between which a picture is more or less busy."""
 SURE = 0.45
-LIMIT = 1.5
-"""Steps at an edge that are blocks, over a fifth of the quantiser's step."""
+LIMIT = 2.5
+"""Steps at an edge that are blocks, over a fifth of the quantiser's step: rounding is off by half of that at most."""
 SHARES: Mapping[str, Mapping[str, Any]] = {"709": {"red": 0.2126, "blue": 0.0722}, "601": {"red": 0.299, "blue": 0.114}}
 """Of luma."""
 FILTERS = Path(__file__).with_name("deblock_filters.npy")
