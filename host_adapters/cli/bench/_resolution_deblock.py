@@ -31,6 +31,7 @@ Codes = npt.NDArray[np.uint8]
 
 SCALES = {"fine": 8, "middling": 16, "coarse": 28}
 MOVIES = {
+    "MPEG-2, quantiser 3": "mpeg2video -q:v 3 -g 12 -bf 2",
     "MPEG-2, quantiser 8": "mpeg2video -q:v 8 -g 12 -bf 2",
     "MPEG-2, 1 Mbit/s": "mpeg2video -b:v 1000k -maxrate 1500k -bufsize 800k -g 12 -bf 2 -mbd rd -lumi_mask 0.1",
     "MPEG-4, quantiser 8": "mpeg4 -q:v 8 -g 24 -bf 0",

@@ -16,7 +16,7 @@ from safelight.graph.errors import GraphError
 from safelight.graph.image import Clip, Image
 from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
-from safelight.nodes.resolution.blocks import LOWEST, PREDICTED, Blocks, Search, grid, quantiser, steps
+from safelight.nodes.resolution.blocks import LOWEST, PREDICTED, Axis, Blocks, Search, grid, quantiser, steps
 from safelight.nodes.resolution.deblock import Deblock, DeblockParams, excess
 from safelight.nodes.resolution.deblock_training import MATRIX, quantised
 
@@ -228,6 +228,22 @@ def test_kodak_gains_a_third_of_a_decibel_over_what_was_coded(data: Path) -> Non
         ours, was, true = luma(out.data.transpose(1, 2, 0) * 255), luma(given), luma(truth)
         gains.append(10 * np.log10(np.mean((was - true) ** 2) / np.mean((ours - true) ** 2)))
     assert np.mean(gains) > 0.3
+
+
+@pytest.mark.parametrize("method", ["classical", "net"])
+@pytest.mark.parametrize("scale", [2, 3, 5])
+def test_grain_is_no_loss_where_the_quantiser_is_fine(scale: int, method: str) -> None:
+    if method == "net":
+        pytest.importorskip("torch")
+    grain = np.random.default_rng(7).normal(0, 3, (160, 240))
+    truth = np.clip(luma(scene()) + grain, 0, 255).round().astype(np.float32)
+    given = quantised(truth, scale)
+    plate = Image(given[None] / np.float32(255), Region.sized(240, 160), ("Y",))
+    params = DeblockParams.model_validate({"values": "coded", "method": method})
+    blocks = Blocks(*[Axis(8.0, 0.0, 1.0, 9.0)] * 2, quantiser(given, 0, 0))
+    made = run(plate, params, {**blocks.as_data(), "edges": 0.0})[0].data[0] * 255
+    assert blocks.quantiser > 0
+    assert np.mean((made - truth) ** 2) < np.mean((given - truth) ** 2)
 
 
 def test_a_picture_without_blocks_keeps_its_bits() -> None:
