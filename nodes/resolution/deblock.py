@@ -97,8 +97,9 @@ class Deblock(Node):
     no larger than the quantiser's noise is dropped, low frequencies at reduced size too, and all patches over a pixel
     averaged. On blocks of 8 × 8 as coded, a second, linear filter of 73 taps puts back what that cost: one of 250, by
     the place in the block, by how busy the picture is and which way it runs; made by least squares on photographs
-    (`nodes/resolution/README.md`). What steps are left at the grid's edges are then evened, as far as some
-    frames of the shot say it takes. Chunks and tasks of a shot share one measurement, so nothing pumps.
+    (`nodes/resolution/README.md`). Of what a fine quantiser is thought to have done only a share is undone: most of it
+    is grain. What steps are left at the grid's edges are then evened, as far as some frames of the shot say it takes.
+    Chunks and tasks of a shot share one measurement, so nothing pumps.
 
     With `method` net, a trained net sees luma as coded and as cleaned, over the quantiser's step, and says what comes
     onto the cleaned luma, on blocks of 8 × 8 as coded (`nodes/resolution/learned/deblocking.py`). Colour differences
