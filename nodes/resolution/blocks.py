@@ -50,6 +50,8 @@ class Blocks:
     y: Axis
     quantiser: float = 0.0
     """Median step of the lowest coefficients of 8 × 8 blocks, in 8-bit codes; 0 where it is not known."""
+    keys: tuple[tuple[int, float], ...] = ()
+    """Frames that show the quantiser, in their order, and its step there."""
 
     @property
     def found(self) -> bool:
@@ -72,6 +74,14 @@ class Blocks:
         """Return what the grid shows of that: as fitted on MPEG-1 matrices at scales from 8 to 28 (15 %)."""
         return 2.0 * self.excess**2 + 1.6 * self.excess
 
+    def at(self, frame: int) -> Blocks:
+        """Return the grid with the quantiser of a frame: between those of the frames that show it, the logarithm goes
+        evenly from one to the other, so that nothing jumps where a coder changed it."""
+        if not self.keys:
+            return self
+        frames, sizes = zip(*self.keys, strict=True)
+        return replace(self, quantiser=float(np.exp(np.interp(frame, frames, np.log(sizes)))))
+
     @property
     def plain(self) -> bool:
         """Tell whether the blocks are as coded, not scaled since: on a grid of 4, 8 or 16 whole pixels."""
@@ -82,31 +92,36 @@ class Blocks:
     def as_data(self) -> dict[str, Any]:
         """Return plain data, rounded for a person."""
         rounded = [{key: round(value, 4) for key, value in asdict(axis).items()} for axis in (self.x, self.y)]
-        return {"found": self.found, "x": rounded[0], "y": rounded[1], "quantiser": round(self.quantiser, 4)}
+        keys = [[frame, round(size, 4)] for frame, size in self.keys]
+        shown = {"quantiser": round(self.quantiser, 4), "keys": keys}
+        return {"found": self.found, "x": rounded[0], "y": rounded[1], **shown}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Blocks:
         """Invert `as_data`."""
-        return cls(Axis(**data["x"]), Axis(**data["y"]), data["quantiser"])
+        keys = tuple((int(frame), float(size)) for frame, size in data["keys"])
+        return cls(Axis(**data["x"]), Axis(**data["y"]), data["quantiser"], keys)
 
 
 class Search:
     """Looks for the grid of a shot, and for how coarse the quantiser was, frame by frame; of a known period if given.
 
-    One frame that shows the quantiser tells of all: a movie's key frames show it, those predicted from others lie on no
-    comb, but lost as much. Where none does and the grid stands out in some frames and not in others, as it does in
-    movies, it is taken to be PREDICTED times as coarse as the grid shows.
+    The frames that show the quantiser tell of those between: a movie's key frames show it, those predicted from others
+    lie on no comb, but lost as much. Where none does and the grid stands out in some frames and not in others, as it
+    does in movies, it is taken to be PREDICTED times as coarse as the grid shows.
     """
 
     def __init__(self, period: float | None = None) -> None:
         self._period = period
         self._profiles: list[tuple[Floats, Floats]] = []
         self._parts: list[npt.NDArray[Any]] = []
+        self._frames: list[int] = []
         self._corner = (0, 0)
         self._cut = (0, 0)
 
-    def look(self, luma: npt.NDArray[Any], x0: int = 0, y0: int = 0) -> None:
-        """Look at a frame in 8-bit codes, (H, W), whose first pixel lies at (x0, y0): all of one size, at one place."""
+    def look(self, frame: int, luma: npt.NDArray[Any], x0: int = 0, y0: int = 0) -> None:
+        """Look at a frame in 8-bit codes, (H, W), its first pixel at (x0, y0); in order, of one size and place."""
+        self._frames.append(frame)
         top, left = (max(0, (size - PART) // 2) for size in luma.shape)
         self._corner, self._cut = (x0, y0), (x0 + left, y0 + top)
         self._profiles.append((steps(luma, 1), steps(luma, 0)))
@@ -120,12 +135,26 @@ class Search:
         if not (blocks.found and blocks.plain):
             return blocks
         place = round(blocks.x.phase) - left, round(blocks.y.phase) - top
-        sizes = [size for part in self._parts if (size := quantiser(part, *place))]
-        if sizes:
-            return replace(blocks, quantiser=float(np.median(sizes)))
+        keys = _steady(
+            [
+                (frame, size)
+                for frame, part in zip(self._frames, self._parts, strict=True)
+                if (size := quantiser(part, *place))
+            ]
+        )
+        if keys:
+            return replace(blocks, quantiser=float(np.median([size for _, size in keys])), keys=keys)
         shown = [_standing(x, blocks.x, x0) + _standing(y, blocks.y, y0) for x, y in self._profiles]
         movie = max(shown) > UNEVEN * float(np.median(shown))
         return replace(blocks, quantiser=5 * PREDICTED * blocks.shown) if movie else blocks
+
+
+def _steady(keys: list[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """Return the steps with each but the first and the last the median of it and its neighbours: one that is misread
+    must not show."""
+    sizes = [size for _, size in keys]
+    inner = [float(np.median(sizes[k - 1 : k + 2])) for k in range(1, len(sizes) - 1)]
+    return tuple(zip([frame for frame, _ in keys], [*sizes[:1], *inner, *sizes[1:][-1:]], strict=True))
 
 
 def steps(luma: npt.NDArray[Any], axis: int) -> Floats:

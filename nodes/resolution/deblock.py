@@ -28,8 +28,7 @@ from safelight.nodes.resolution.placing import synthesised
 LOOKED_AT = 8
 """Frames spread over a shot that its grid is sought in; every second of them says how far edges are evened."""
 RUN = 16
-"""First frames of a shot that are looked at one by one: a movie's key frame, which shows the quantiser, is seldom
-further away."""
+"""First frames of a shot, looked at one by one: a movie's key frame, which shows the quantiser, is seldom further."""
 NOISE = 0.8
 """Standard deviation that is smoothed away, over a fifth of the quantiser's step."""
 COLOUR = 0.6
@@ -39,7 +38,7 @@ FINE = (0.25, 0.175)
 all: the finer the quantiser, the more of what looks like its noise is grain. All of it made grainy movies at MPEG-2's
 quantiser 3 worse by 0.5 dB."""
 KNOWN = 1.5
-"""Fifth of a step from which on nets are trained: under it they, too, give a share."""
+"""Fifth of a step from which on nets are trained: under it they give a share, too."""
 BUSY = (0.0625, 0.25, 1.0, 4.0)
 """Variances of 5 × 5 pixels, over the square of a fifth of the step, between which a picture is more or less busy."""
 SURE = 0.45
@@ -187,10 +186,10 @@ class Deblock(Node):
             region = image.region
             luma = _coded(params, image, device)[0]
             luma = luma if isinstance(luma, np.ndarray) else luma.get()
-            search.look(luma, region.x0, region.y0)
-            first = luma if first is None else first
+            search.look(frame, luma, region.x0, region.y0)
+            first = (frame, luma) if first is None else first
             if frame in kept:
-                judged.append(luma)
+                judged.append((frame, luma))
         if region is None:
             nothing = Axis(8.0, 0.0, 0.0, 0.0)
             return {**Blocks(nothing, nothing).as_data(), "edges": 0.0, "note": "no pictures: nothing is done"}
@@ -215,7 +214,7 @@ class Deblock(Node):
         plate = inputs["input"]
         if not plate.region or inputs.analysis is None or not inputs.analysis["found"]:
             return plate
-        blocks = Blocks.from_data(inputs.analysis)
+        blocks = Blocks.from_data(inputs.analysis).at(request.frame)
         colour = list(colour_planes(plate.channels))
         region = plate.region
         coded = _coded(params, plate, device)
@@ -310,12 +309,13 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
     return cleaned if share >= 1 else coded + device.xp.float32(share) * (cleaned - coded)
 
 
-def _edges(params: DeblockParams, frames: Sequence[Any], region: Region, blocks: Blocks, device: Device) -> float:
-    """Return how far the edges must be evened for the excess of some frames, together, to be gone."""
-    cleaned = [_luma(params, device.xp.asarray(luma), region, blocks, blocks.step, device) for luma in frames]
+def _edges(params: DeblockParams, frames: Sequence[Any], region: Region, shot: Blocks, device: Device) -> float:
+    """Return how far the edges must be evened for the excess of some (frame, luma), together, to be gone."""
+    seen = [(shot.at(frame), device.xp.asarray(luma)) for frame, luma in frames]
+    cleaned = [(blocks, _luma(params, plane, region, blocks, blocks.step, device)) for blocks, plane in seen]
     for amount in (0.0, 0.2, 0.4, 0.6, 0.8):
-        made = (evened(plane, region, blocks, blocks.step, amount, device) for plane in cleaned)
-        left = (excess(plane if isinstance(plane, np.ndarray) else plane.get(), region, blocks) for plane in made)
+        made = (evened(plane, region, blocks, blocks.step, amount, device) for blocks, plane in cleaned)
+        left = (excess(plane if isinstance(plane, np.ndarray) else plane.get(), region, shot) for plane in made)
         if sum(left) <= 0:
             return amount
     return 1.0

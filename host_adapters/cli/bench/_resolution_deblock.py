@@ -127,7 +127,7 @@ def deblocked(frames: Sequence[Codes], method: str) -> tuple[list[Floats], Mappi
     shot, params = Shot(frames), _params(method)
     clip = Clip(1, len(frames), shot.region, shot.region, channels=("Y",))
     found = Deblock().analyse(params, shot, {"input": clip}, DEVICE)
-    made = (_once(shot.image(frame), params, found) for frame in range(1, len(frames) + 1))
+    made = (_once(shot, frame, params, found) for frame in range(1, len(frames) + 1))
     return [np.asarray(image.data[0] * 255.0, np.float64) for image in made], found
 
 
@@ -135,9 +135,10 @@ def _params(method: str) -> DeblockParams:
     return DeblockParams.model_validate({"values": "coded", "method": method})
 
 
-def _once(image: Image, params: DeblockParams, found: Mapping[str, Any]) -> Image:
-    request = Request(1, image.region)
-    return Deblock().compute(params, request, Inputs(request, {"input": {1: image}}, {}, analysis=found), DEVICE)
+def _once(shot: Shot, frame: int, params: DeblockParams, found: Mapping[str, Any]) -> Image:
+    request = Request(frame, shot.region)
+    inputs = Inputs(request, {"input": {frame: shot.image(frame)}}, {}, analysis=found)
+    return Deblock().compute(params, request, inputs, DEVICE)
 
 
 def _ways() -> Mapping[str, str]:
@@ -237,9 +238,9 @@ def _speed(chosen: Sequence[Codes], quick: bool) -> Iterator[Row]:
     tiled = np.tile(plane, (-(-h // plane.shape[0]), -(-w // plane.shape[1])))[:h, :w]
     codes = quantised(tiled[: h // 8 * 8].astype(np.float32), 16).astype(np.uint8)
     found = deblocked([codes[:320, :512]], "classical")[1]
-    image, spent = Shot([codes]).image(1), {}
+    shot, spent = Shot([codes]), {}
     for way, method in _ways().items():
-        work = partial(_once, image, _params(method), found)
+        work = partial(_once, shot, 1, _params(method), found)
         work()
         spent[way] = _seconds(work)
         note = f"processor time of a frame of luma, {w}×{h}, grid known"

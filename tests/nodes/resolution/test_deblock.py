@@ -127,8 +127,8 @@ def test_odd_multiples_of_half_a_step_are_read_too(step: int) -> None:
 
 def looked_at(*frames: np.ndarray, corner: tuple[int, int] = (0, 0)) -> Blocks:
     search = Search()
-    for frame in frames:
-        search.look(frame.astype(np.float32), *corner)
+    for number, frame in enumerate(frames, 1):
+        search.look(number, frame.astype(np.float32), *corner)
     return search.found()
 
 
@@ -144,6 +144,20 @@ def test_a_movie_s_quantiser_is_that_of_its_key_frame() -> None:
     assert alone.quantiser == quantiser(key.astype(np.float32), 0, 0) > 0
     assert all(quantiser(frame.astype(np.float32), 0, 0) == 0 for frame in others)
     assert whole.found and whole.quantiser == alone.quantiser and whole.excess < 0.8 * alone.excess
+
+
+def test_between_key_frames_the_quantiser_goes_from_one_to_the_other() -> None:
+    fine, coarse = (luma(coded(scene(), scale)).round() for scale in (4, 12))
+    blocks = looked_at(fine, *(predicted(fine, by) for by in (1, 2, 3, 5)), coarse)
+    assert [frame for frame, _ in blocks.keys] == [1, 6]
+    first, last = (size for _, size in blocks.keys)
+    assert last > 2 * first
+    sizes = [5 * blocks.at(frame).step for frame in range(-3, 12)]
+    assert sizes[:5] == pytest.approx([first] * 5) and sizes[9:] == pytest.approx([last] * 6)
+    assert np.diff(np.log(sizes[4:10])) == pytest.approx([np.log(last / first) / 5] * 5)
+    assert Blocks.from_data(blocks.as_data()).at(3).step == pytest.approx(blocks.at(3).step, rel=1e-4)
+    misread = looked_at(fine, fine, coarse, fine, fine)
+    assert {size for _, size in misread.keys} == {first}
 
 
 def test_a_movie_that_shows_no_quantiser_is_taken_for_coarser_than_its_grid_shows() -> None:
