@@ -52,6 +52,8 @@ class Blocks:
     """Median step of the lowest coefficients of 8 × 8 blocks, in 8-bit codes; 0 where it is not known."""
     keys: tuple[tuple[int, float], ...] = ()
     """Frames that show the quantiser, in their order, and its step there."""
+    predicted: bool = False
+    """Whether most frames are predicted from others; of one frame (`at`), whether it is."""
 
     @property
     def found(self) -> bool:
@@ -75,12 +77,16 @@ class Blocks:
         return 2.0 * self.excess**2 + 1.6 * self.excess
 
     def at(self, frame: int) -> Blocks:
-        """Return the grid with the quantiser of a frame: between those of the frames that show it, the logarithm goes
-        evenly from one to the other, so that nothing jumps where a coder changed it."""
+        """Return the grid with the quantiser of a frame: between those of the frames around that show it, evenly from
+        one to the other, so that nothing jumps where a coder changed it, and no more than that of the shot: what is
+        predicted from a frame coarser than most is often finer, and too much taken costs more than too little.
+        """
         if not self.keys:
             return self
         frames, sizes = zip(*self.keys, strict=True)
-        return replace(self, quantiser=float(np.exp(np.interp(frame, frames, np.log(sizes)))))
+        around = float(np.exp(np.interp(frame, frames, np.log(sizes))))
+        predicted = self.predicted and frame not in frames
+        return replace(self, quantiser=min(around, self.quantiser), predicted=predicted)
 
     @property
     def plain(self) -> bool:
@@ -93,14 +99,14 @@ class Blocks:
         """Return plain data, rounded for a person."""
         rounded = [{key: round(value, 4) for key, value in asdict(axis).items()} for axis in (self.x, self.y)]
         keys = [[frame, round(size, 4)] for frame, size in self.keys]
-        shown = {"quantiser": round(self.quantiser, 4), "keys": keys}
+        shown = {"quantiser": round(self.quantiser, 4), "keys": keys, "predicted": self.predicted}
         return {"found": self.found, "x": rounded[0], "y": rounded[1], **shown}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Blocks:
         """Invert `as_data`."""
         keys = tuple((int(frame), float(size)) for frame, size in data["keys"])
-        return cls(Axis(**data["x"]), Axis(**data["y"]), data["quantiser"], keys)
+        return cls(Axis(**data["x"]), Axis(**data["y"]), data["quantiser"], keys, data["predicted"])
 
 
 class Search:
@@ -143,10 +149,11 @@ class Search:
             ]
         )
         if keys:
-            return replace(blocks, quantiser=float(np.median([size for _, size in keys])), keys=keys)
+            middle = float(np.median([size for _, size in keys]))
+            return replace(blocks, quantiser=middle, keys=keys, predicted=2 * len(keys) < len(self._frames))
         shown = [_standing(x, blocks.x, x0) + _standing(y, blocks.y, y0) for x, y in self._profiles]
         movie = max(shown) > UNEVEN * float(np.median(shown))
-        return replace(blocks, quantiser=5 * PREDICTED * blocks.shown) if movie else blocks
+        return replace(blocks, quantiser=5 * PREDICTED * blocks.shown, predicted=True) if movie else blocks
 
 
 def _steady(keys: list[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

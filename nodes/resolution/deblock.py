@@ -34,9 +34,10 @@ NOISE = 0.8
 COLOUR = 0.6
 """The same of colour differences, over that of luma."""
 FINE = (0.25, 0.175)
-"""Share of the correction that is applied for a quantiser of no step at all, and what each fifth of a step adds, up to
-all: the finer the quantiser, the more of what looks like its noise is grain. All of it made grainy movies at MPEG-2's
-quantiser 3 worse by 0.5 dB."""
+"""Share of the correction for a quantiser of no step at all, and what each fifth of a step adds, up to all: the finer it
+is, the more of what looks like its noise is grain. All made grainy movies at MPEG-2's quantiser 3 worse by 0.5 dB."""
+PREDICTED = 0.8
+"""Share for frames predicted from others, which the codec has corrected since."""
 KNOWN = 1.5
 """Fifth of a step from which on nets are trained: under it they give a share, too."""
 BUSY = (0.0625, 0.25, 1.0, 4.0)
@@ -174,8 +175,7 @@ class Deblock(Node):
         self, params: DeblockParams, images: Pictures, clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
         """Find the grid, and how coarse the quantiser was."""
-        search = Search(params.block or None)
-        spread = _spread(clips["input"])
+        search, spread = Search(params.block or None), _spread(clips["input"])
         kept = spread[1::2] or spread
         judged: list[Any] = []
         first: Any = None
@@ -301,7 +301,7 @@ def _luma(params: DeblockParams, coded: Any, region: Region, blocks: Blocks, siz
     """Return luma (H, W) in 8-bit codes, cleaned as the parameters say, its edges not evened yet."""
     cleaned = luma_cleaned(coded, region, blocks, size, device)
     if params.method == "classical" or not _known(blocks):
-        share = FINE[0] + FINE[1] * size
+        share = min(1.0, FINE[0] + FINE[1] * size) * (PREDICTED if blocks.predicted else 1)
     else:
         corner = round(blocks.y.phase) - region.y0, round(blocks.x.phase) - region.x0
         cleaned = deblocking.corrected(deblocking.find(params.weights), coded, cleaned, size, corner, device)
