@@ -34,8 +34,8 @@ NOISE = 0.8
 COLOUR = 0.6
 """The same of colour differences, over that of luma."""
 FINE = (0.25, 0.175)
-"""Share of the correction for a quantiser of no step at all, and what each fifth of a step adds, up to all: the finer it
-is, the more of what looks like its noise is grain. All made grainy movies at MPEG-2's quantiser 3 worse by 0.5 dB."""
+"""Share of the correction for a quantiser of no step at all, and what each fifth of a step adds, up to all: the finer,
+the more of what looks like its noise is grain. All made grainy movies at MPEG-2's quantiser 3 worse by 0.5 dB."""
 PREDICTED = 0.8
 """Share for frames predicted from others, which the codec has corrected since."""
 KNOWN = 1.5
