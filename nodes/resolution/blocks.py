@@ -25,7 +25,7 @@ PART = 1024
 """Pixels of a side, in the middle of a frame, that the quantiser is sought in."""
 UNEVEN = 1.5
 """A frame whose grid stands out that much over that of the middling one is a key frame among predicted ones."""
-PREDICTED = 1.6
+FAINTER = 1.6
 """How much coarser a movie's quantiser is than its grids show: prediction moves them about, so that they are fainter
 than what was lost. Measured on MPEG-2 and MPEG-4: 1.5 to 2.7."""
 
@@ -114,7 +114,7 @@ class Search:
 
     The frames that show the quantiser tell of those between: a movie's key frames show it, those predicted from others
     lie on no comb, but lost as much. Where none does and the grid stands out in some frames and not in others, as it
-    does in movies, it is taken to be PREDICTED times as coarse as the grid shows.
+    does in movies, it is taken to be FAINTER times as coarse as the grid shows.
     """
 
     def __init__(self, period: float | None = None) -> None:
@@ -153,7 +153,7 @@ class Search:
             return replace(blocks, quantiser=middle, keys=keys, predicted=2 * len(keys) < len(self._frames))
         shown = [_standing(x, blocks.x, x0) + _standing(y, blocks.y, y0) for x, y in self._profiles]
         movie = max(shown) > UNEVEN * float(np.median(shown))
-        return replace(blocks, quantiser=5 * PREDICTED * blocks.shown, predicted=True) if movie else blocks
+        return replace(blocks, quantiser=5 * FAINTER * blocks.shown, predicted=True) if movie else blocks
 
 
 def _steady(keys: list[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
@@ -258,8 +258,9 @@ _ODD = 0.75
 
 
 def quantiser(luma: npt.NDArray[Any], x0: int, y0: int) -> float:
-    """Return the median step of the lowest coefficients of 8 × 8 blocks from (x0, y0) on, in 8-bit codes; 0 where fewer
-    than half of them lie on a comb. Only what no later frame has changed does: still frames, and key frames of movies.
+    """Return the median step of the lowest coefficients of 8 × 8 blocks from (x0, y0) on, in 8-bit codes as luma (H, W)
+    is; 0 where fewer than half of them lie on a comb. Only what no later frame has changed does: still frames, and key
+    frames of movies.
 
     Coefficients lie at whole multiples of the step, or (H.263, and MPEG-4 with its quantiser) at odd ones of its half.
     """

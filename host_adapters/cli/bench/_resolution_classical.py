@@ -15,8 +15,7 @@ import numpy.typing as npt
 from PIL import Image as Picture
 
 from safelight.graph.device import Device
-from safelight.graph.image import Image
-from safelight.graph.node import Inputs, Request, Settings
+from safelight.graph.node import Inputs, Request
 from safelight.graph.region import Region
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.io.plate import Plate, PlateParams
@@ -176,18 +175,3 @@ def _speed(quick: bool) -> Iterator[Row]:
         inter = np.ascontiguousarray(light.transpose(1, 2, 0))
         theirs = _seconds(lambda: cv2.resize(inter, (2 * w, 2 * h), interpolation=cv2.INTER_LANCZOS4), 3)
         yield Row("fidelity over OpenCV's Lanczos", ours / max(theirs, 1e-6), "×", note=f"OpenCV {cv2.__version__}")
-
-
-class Still:
-    """A shot of one frame, as an analysis is handed it."""
-
-    settings = Settings()
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-
-    def __iter__(self) -> Iterator[tuple[int, Image]]:
-        yield 1, self._image
-
-    def of(self, port: str) -> Iterator[tuple[int, Image]]:
-        return iter(self)

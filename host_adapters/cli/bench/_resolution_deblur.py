@@ -22,9 +22,9 @@ from scipy.ndimage import convolve, gaussian_filter, maximum_filter, minimum_fil
 
 from safelight.graph.device import Device
 from safelight.graph.image import Clip, Image
-from safelight.graph.node import Inputs, Request
+from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.region import Region
-from safelight.host_adapters.cli.bench._resolution_classical import Still, pictures
+from safelight.host_adapters.cli.bench._resolution_classical import pictures
 from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.damage.donors import to_light, to_stops
 from safelight.nodes.grain.stock import load_stock
@@ -239,3 +239,18 @@ def _ringing(known: Mapping[str, Blur]) -> Iterator[Row]:
                 f"{name}: {way}, overshoot at steps", 100 * float(np.mean(values)), "%",
                 "≤ 10" if way == "Deblur" else "", "of the step, mean of 4 directions",
             )  # fmt: skip
+
+
+class Still:
+    """A shot of one frame, as an analysis is handed it."""
+
+    settings = Settings()
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+
+    def __iter__(self) -> Iterator[tuple[int, Image]]:
+        yield 1, self._image
+
+    def of(self, port: str) -> Iterator[tuple[int, Image]]:
+        return iter(self)

@@ -124,7 +124,8 @@ class Pair:
 
 
 def through(luma: Codes, codec: str, scale: float, quality: int) -> tuple[Codes, float]:
-    """Return luma, (H, W) of multiples of 16, through a codec, and the median step of its lowest coefficients."""
+    """Return luma, (H, W) of multiples of 16, through a codec, and the median step of its lowest coefficients; without
+    ffmpeg, and of a `movie` too small for its camera to move, as `quantised`."""
     lowest = 8 * MOVIES["mpeg2video"][1]
     if codec == "jpeg":
         packed = io.BytesIO()
