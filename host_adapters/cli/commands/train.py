@@ -36,9 +36,9 @@ def train(
         str | None,
         typer.Option(
             "--degradation",
-            metavar="bicubic|film",
-            help="What it learns to undo: a plain reduction, or blur, reduction, grain and codec. "
-            "Default: film for restore, bicubic for the others.",
+            metavar="bicubic|area|film",
+            help="What it learns to undo: a scaler's reduction, one by means of light as sensors and scanners make it, "
+            "or blur, reduction, grain and codec. Default: film for restore, bicubic for the others.",
         ),
     ] = None,
     minutes: Annotated[
@@ -73,6 +73,7 @@ def train(
     Examples
       safelight train photos/ -o fast.safetensors                     the shipped fast net: minutes on two cores
       safelight train photos/ -o main.safetensors --net main          the larger one, begun as the fast one
+      safelight train photos/ -o area.safetensors --degradation area  for pixels that are means of light
       safelight train scans/ -o film.safetensors --degradation film   one that expects grain and codecs
       safelight train photos/ -o restore.safetensors --net restore    grain, codec and enlarging at once
       safelight train photos/ -o fill.safetensors --net fill          for holes that no other frame shows

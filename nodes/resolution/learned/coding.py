@@ -25,7 +25,7 @@ def encode(light: Any) -> Any:
     >>> encode(np.float32([0.0, 0.18, 1.0, 16.0, -0.18])).round(2).tolist()
     [0.0, 0.46000000834465027, 1.0, 2.2200000286102295, -0.46000000834465027]
     """
-    xp = _module(light)
+    xp = module_of(light)
     a = xp.clip(xp.abs(light), 0, _MOST)
     curve = xp.clip(a, _TOE, 1) ** (1 / _GAMMA) * (1 + _A) - _A
     high = xp.log(xp.clip(a, 1, None)) * _SLOPE + 1
@@ -34,7 +34,7 @@ def encode(light: Any) -> Any:
 
 def decode(code: Any) -> Any:
     """Invert `encode`, within a few parts in a million."""
-    xp = _module(code)
+    xp = module_of(code)
     a = xp.clip(xp.abs(code), 0, _END)
     curve = ((xp.clip(a, 0, 1) + _A) * (1 / (1 + _A))) ** _GAMMA
     high = xp.exp((xp.clip(a, 1, None) - 1) * (1 / _SLOPE))
@@ -42,7 +42,23 @@ def decode(code: Any) -> Any:
     return xp.copysign(light, code)
 
 
-def _module(values: Any) -> Any:
+def slope(code: Any, light: Any) -> Any:
+    """Return the slope of `decode`, light by coded value, where it has given `light`: 0.08 near black, 2.3 at white,
+    and growing with the light above.
+
+    >>> code = np.float32([0.0, 1.0])
+    >>> slope(code, decode(code)).round(2).tolist()
+    [0.07999999821186066, 2.2699999809265137]
+    """
+    xp = module_of(code)
+    a, light = xp.abs(code), xp.abs(light)
+    high = light * (1 / _SLOPE)
+    curve = light * _GAMMA / (a + _A)
+    return xp.where(a <= _TOE * _LINEAR, xp.full_like(a, 1 / _LINEAR), xp.where(a <= 1, curve, high))
+
+
+def module_of(values: Any) -> Any:
+    """Return numpy or torch, whichever the values are of."""
     if isinstance(values, np.ndarray | np.generic):
         return np
     import torch

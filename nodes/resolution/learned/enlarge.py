@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from safelight.graph.device import Device
 from safelight.graph.errors import GraphError, RenderError
+from safelight.nodes.resolution.learned.binning import blocks, returned
 from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
-from safelight.nodes.resolution.learned.models import DEFAULT, PRECISIONS, SHIPPED, Net, available, find
+from safelight.nodes.resolution.learned.models import DEFAULT, NAMES, PRECISIONS, Net, available, find
 from safelight.nodes.resolution.learned.sampling import REACH, enlarged, mirror, reduced, returning, spread
 
 if TYPE_CHECKING:
@@ -93,13 +94,15 @@ def enlarge(
     scale:
         2, 4 or 8 (4, then 2: shipped nets only).
     model:
-        `main` (also `default`) or `fast`, a weights file, or what `models.find` gave (the way to allow pickles).
+        `main` (also `default`) or `fast`; `main_area` or `fast_area`, of pictures whose pixels are means of light; a
+        weights file, or what `models.find` gave (the way to allow pickles).
     precision:
         Of the net alone. `float32`, which `auto` means on a processor. `float16`, which it means on a GPU: within 0.1
         of an 8-bit code. `bfloat16`: within half a code. Both are quick only where the hardware has them. `int8`, for
         preview: it bands.
     consistent:
-        Bring the result back to its data. By default the net says: those trained to repair as well are not held to
+        Bring the result back to its data, so that reducing it, by the kernel that the net learned from or by means of
+        light, gives the picture back. By default the net says: those trained to repair as well are not held to
         what they repaired, and other people's may be such.
     strength:
         Share of what the net adds; 0 leaves the picture enlarged by Lanczos.
@@ -127,7 +130,7 @@ def enlarge(
     place = placed(device)
     if precision == "auto":
         precision = "float32" if place.type == "cpu" else "float16"
-    if scale == TWICE and str(model) in (DEFAULT, *SHIPPED):
+    if scale == TWICE and str(model) in (DEFAULT, *NAMES):
         for part in (4, 2):
             planes = enlarge(
                 planes,
@@ -150,7 +153,7 @@ def enlarge(
     job = _Job(net, precision, held, _mended(source, lost) if some else source, place, strength)
     out = _run(job, device, memory)
     if some:
-        whole = _blocks(source, scale)
+        whole = blocks(source, scale)
         out = torch.where(torch.isfinite(whole), out, whole)
     result: Planes = _like(out, planes)
     return result
@@ -240,13 +243,18 @@ class _Job:
         if self.consistent:
             code = code[:, cut:-cut, cut:-cut]
             spare = (high - low) * SWING
-            made = made.clamp(_blocks(low - spare, scale), _blocks(high + spare, scale))
+            made = made.clamp(blocks(low - spare, scale), blocks(high + spare, scale))
+            if net.reduction == "area":
+                return self._inner(returned(made, code, scale))
             made = self._closed(made, y - RETURN, x - RETURN)
             made = made + spread(code - reduced(made, scale), returning("cubic", scale))
-        out: torch.Tensor = decode(
-            made[:, scale * RETURN : -scale * RETURN, scale * RETURN : -scale * RETURN].contiguous()
-        )
+        out: torch.Tensor = decode(self._inner(made).contiguous())
         return out
+
+    def _inner(self, made: torch.Tensor) -> torch.Tensor:
+        """Return the tile without what the way back to the data looks at around it."""
+        cut = self.net.scale * RETURN
+        return made[:, cut:-cut, cut:-cut]
 
     def _closed(self, made: torch.Tensor, y: int, x: int) -> torch.Tensor:
         """Return the enlarged tile, which begins at input pixel (y, x), with the picture's mirror beyond its edges.
@@ -342,10 +350,6 @@ def _around(code: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rows = pick(pick(code[:, :-2], code[:, 1:-1]), code[:, 2:])
         bounds.append(pick(pick(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:]))
     return bounds[0], bounds[1]
-
-
-def _blocks(planes: torch.Tensor, scale: int) -> torch.Tensor:
-    return planes.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
 
 
 def _tensor(planes: Any) -> torch.Tensor:

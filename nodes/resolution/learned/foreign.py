@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.sampling import enlarged
-from safelight.nodes.resolution.learned.storing import broken, finite
+from safelight.nodes.resolution.learned.storing import REDUCTIONS, broken, finite
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,7 @@ class Foreign:
     local: bool = False
     consistent: bool = False
     """Many of these repair as they enlarge: bringing the result back to the data would bring back the damage."""
+    reduction: str = REDUCTIONS[0]
     margin: int = MARGIN
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SHIPPED = ("main", "fast")
 """Names of the nets that come with Safelight; each for 2 and 4 times."""
+AREA = {name: f"{name}_area" for name in SHIPPED}
+"""Names of those that learned from pictures reduced by means of light."""
+NAMES = (*SHIPPED, *AREA.values())
 RESTORE = "restore"
 """Name of the shipped net that repairs as it enlarges, 2 times."""
 FOLDER = Path(__file__).parent / "weights"
@@ -58,6 +61,11 @@ class Net(Protocol):
         """True if its results are to be brought back to the data they are made from."""
         ...
 
+    @property
+    def reduction(self) -> str:
+        """One of `storing.REDUCTIONS`: what gives the data back."""
+        ...
+
     def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
         """Return what comes onto the enlarged picture: (planes, H, W) coded → (planes, scale (H - 2 margin), …)."""
         ...
@@ -92,6 +100,11 @@ class Plain:
         """Whether results are brought back to their data: not those of nets trained to repair."""
         return not self.stored.repairs
 
+    @property
+    def reduction(self) -> str:
+        """What gives the data back."""
+        return self.stored.reduction
+
     def added(self, code: torch.Tensor, precision: str) -> torch.Tensor:
         """Run the net; in halves all layers but the first, which sees the light; in int8 through ONNX Runtime."""
         import torch
@@ -124,6 +137,7 @@ class SameSize:
     net: Net
     scale: int = 1
     consistent: bool = False
+    reduction: str = storing.REDUCTIONS[0]
 
     @property
     def planes(self) -> int:
@@ -192,7 +206,7 @@ def file_of(model: str | Path, scale: int) -> Path:
     """Return the file of a shipped net or of a path."""
     if str(model) == DEFAULT:
         model = SHIPPED[0]
-    if str(model) in (*SHIPPED, RESTORE):
+    if str(model) in (*NAMES, RESTORE):
         return FOLDER / f"{model}_x{scale}.safetensors"
     path = Path(model)
     if not path.suffix and path.parent == Path():
@@ -214,7 +228,7 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     Parameters
     ----------
     model:
-        One of `SHIPPED`, `RESTORE`, or a file: what `safelight train` wrote, or anything spandrel knows.
+        One of `NAMES`, `RESTORE`, or a file: what `safelight train` wrote, or anything spandrel knows.
     scale:
         What the weights are for: 2 or 4 (1 for other people's nets that repair and do not enlarge).
     channels:
@@ -225,7 +239,7 @@ def find(model: str | Path, scale: int, *, channels: int = 3, pickled: bool = Fa
     available()
     path = file_of(model, scale)
     if not path.is_file():
-        if str(model) in (DEFAULT, *SHIPPED, RESTORE):
+        if str(model) in (DEFAULT, *NAMES, RESTORE):
             remedy = "Use 2 times." if str(model) == RESTORE else "Use 2 or 4 times."
             raise GraphError(f"there are no {model} weights for {scale} times", remedy=remedy)
         raise GraphError("there are no such weights", file=path, remedy="Mend the path.")

@@ -20,6 +20,9 @@ MARK = "safelight"
 KINDS = {1: "plain luma 1", 3: "plain colour 1"}
 """What they hold, by planes: see `nets`. Raised when the same weights would mean another picture."""
 
+REDUCTIONS = ("bicubic", "area")
+"""How pictures came to have few pixels: by a scaler's kernel, or each the mean light of what it covers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
@@ -33,6 +36,8 @@ class Stored:
     """Largest value that enters each layer, on the held-out pictures: the steps of 8-bit arithmetic."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Recipe and figures, for a person."""
+    reduction: str = "bicubic"
+    """One of `REDUCTIONS`: what made the pictures that it learned from, and what its results are brought back by."""
 
 
 def save(path: Path, stored: Stored, *, half: bool = False) -> None:
@@ -41,6 +46,7 @@ def save(path: Path, stored: Stored, *, half: bool = False) -> None:
         "kind": KINDS[stored.shape.planes],
         **asdict(stored.shape),
         "repairs": stored.repairs,
+        **({} if stored.reduction == REDUCTIONS[0] else {"reduction": stored.reduction}),
         "ranges": list(stored.ranges),
         "notes": dict(stored.notes),
     }
@@ -106,6 +112,11 @@ def load(path: Path) -> Stored:
     if says is None or says.get("kind") not in KINDS.values():
         kind = "without a header of Safelight" if says is None else f"of the kind '{says.get('kind')}'"
         raise GraphError(f"weights {kind}", file=path, remedy="Use a newer Safelight, or other weights.")
+    reduction = str(says.get("reduction", REDUCTIONS[0]))
+    if reduction not in REDUCTIONS:
+        raise GraphError(
+            f"weights for a reduction '{reduction}'", file=path, remedy="Use a newer Safelight, or other weights."
+        )
     try:
         planes = next(count for count, kind in KINDS.items() if kind == says["kind"])
         shape = Shape(int(says["channels"]), int(says["layers"]), int(says["scale"]), planes)
@@ -114,7 +125,7 @@ def load(path: Path) -> Stored:
     except Exception as error:
         raise broken(path, error) from None
     checked(arrays, {str(k): size for k, size in enumerate(shape.sizes)}, path)
-    return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})))
+    return Stored(shape, arrays, bool(says.get("repairs", False)), ranges, dict(says.get("notes", {})), reduction)
 
 
 def checked(arrays: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]], path: Path) -> None:

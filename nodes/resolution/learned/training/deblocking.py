@@ -13,7 +13,7 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ from safelight.nodes.resolution.learned.deblocking import (
     told,
 )
 from safelight.nodes.resolution.learned.training.loop import Course
+from safelight.nodes.resolution.learned.training.muon import orthogonal
 from safelight.nodes.resolution.learned.training.pictures import DISPLAY, found
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Recipe:
     batch: int = 8
     side: int = 96
     rate: float = 0.013
-    """Of `orthogonal`: about 1/17 of it is the mean change of a weight."""
+    """Of `muon.orthogonal`: about 1/17 of it is the mean change of a weight."""
     squares: float = 1.0
     """All of the steps: what is aimed at is PSNR."""
     codings: int = 5
@@ -224,53 +225,6 @@ def _cleaned(truth: Codes, coded: Codes, cut: Any, step: float, wrong: float, de
         size,
         not seen,
     )
-
-
-def orthogonal(weights: Iterable[Any], rate: float) -> torch.optim.Optimizer:
-    """Return an optimiser whose momentum of kernels, as matrices, is brought near to orthogonal before it is added
-    (Muon: Jordan et al. 2024); biases go by Adam.
-
-    Faint things are learned beside plain ones: in short trials it went further than Adam in fewer steps.
-    """
-    import torch
-
-    class Orthogonal(torch.optim.Optimizer):
-        """Made here, so that nothing needs torch before a net is trained."""
-
-        def __init__(self) -> None:
-            super().__init__(list(weights), {"lr": rate})
-
-        def step(self, closure: Any = None) -> None:  # type: ignore[override]
-            """Change the weights."""
-            with torch.no_grad():
-                for group in self.param_groups:
-                    for weight in group["params"]:
-                        _change(self.state[weight], weight, group["lr"])
-
-    return Orthogonal()
-
-
-def _change(held: dict[str, Any], weight: Any, rate: float) -> None:
-    import torch
-
-    if not held:
-        held["mean"], held["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
-    mean = held["mean"].lerp_(weight.grad, 0.05)
-    if weight.ndim < 2:
-        square = held["square"].lerp_(weight.grad.square(), 0.01)
-        weight.sub_(0.05 * rate * mean / (square.sqrt() + 1e-8))
-        return
-    ahead = torch.lerp(mean, weight.grad, 0.05)
-    weight.sub_(rate * _orthogonal(ahead.reshape(len(ahead), -1)).reshape(weight.shape))
-
-
-def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Return about the nearest orthogonal matrix (rows no more than columns), by five steps of Newton and Schulz."""
-    made: torch.Tensor = matrix / (matrix.norm() + 1e-7)
-    for _ in range(5):
-        square = made @ made.T
-        made = 3.4445 * made + (-4.7750 * square + 2.0315 * square @ square) @ made
-    return made
 
 
 class Deblocking(Course):

@@ -1,4 +1,4 @@
-"""What happened to pictures before a net sees them: a plain reduction, or film and video."""
+"""What happened to pictures before a net sees them: a plain reduction, one by means of light, or film and video."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from safelight.nodes.resolution.learned.sampling import reduced
 from safelight.nodes.resolution.learned.training.pictures import Picture, Plane, luma_of, whole
 
-KINDS = ("bicubic", "film")
+KINDS = ("bicubic", "area", "film")
 BLUR = (0.4, 1.2)
 """Sigma of the optics' and the scan's blur, pixels of the full picture."""
 GRAIN = (0.005, 0.04)
@@ -36,8 +36,14 @@ def film(name: str, coded: Plane, scale: int, seed: int, *, light: bool = False)
     white. Grain is strongest in mid-tones and soft; one in four pictures is not compressed, nor is scene-linear
     `light`, which no codec of 8 bits could hold. The same for the same seed.
     """
-    random = np.random.default_rng(seed)
-    full, colour = whole(coded, scale), coded.ndim == 3
+    full, low = worn(np.random.default_rng(seed), whole(coded, scale), scale, light=light)
+    return Picture(name, full, low)
+
+
+def worn(random: np.random.Generator, full: Plane, scale: int, *, light: bool = False) -> tuple[Plane, Plane]:
+    """Return what a picture or a part of one shows, (H, W) or (3, H, W), sides multiples of the scale, and its scan, as
+    `film` has them: the first without its colours where it is black and white."""
+    colour = full.ndim == 3
     grey = colour and random.random() < GREY
     if grey:
         full = np.repeat(luma_of(full)[None], 3, 0)
@@ -51,11 +57,11 @@ def film(name: str, coded: Plane, scale: int, seed: int, *, light: bool = False)
     mid = 0.4 + 0.6 * np.sqrt(np.clip(4 * low * (1 - low), 0, 1))
     low = low + (random.uniform(*GRAIN) * noise * mid).astype(np.float32)
     if light:
-        return Picture(name, full, low)
+        return full, low
     if random.random() >= 0.75:
-        return Picture(name, full, _codes(low))
+        return full, _codes(low)
     quality, chroma = int(random.integers(*QUALITY)), "4:2:0" if random.random() < HALVED else "4:4:4"
-    return Picture(name, full, _compressed(low, quality, chroma))
+    return full, _compressed(low, quality, chroma)
 
 
 def _noise(random: np.random.Generator, size: tuple[int, ...], soft: float) -> Plane:

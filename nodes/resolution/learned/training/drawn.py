@@ -9,24 +9,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from safelight.nodes.resolution.learned.training.pictures import Picture, Plane, pair
+from safelight.nodes.resolution.learned.training.pictures import Picture, Plane, binned_pair, pair
 
 FINE = 4
 """Drawn so many times as large and averaged: what a pixel holds is the mean over it."""
 SHAPES = 60
 SIDE = 384
-SHARE = 0.04
+SHARE = 0.08
 """Of the area of all that is learned from."""
 
 
 def drawings(
-    pictures: Sequence[tuple[bool, Picture]], scale: int, planes: int, seed: int
+    pictures: Sequence[tuple[bool, Picture]], scale: int, planes: int, seed: int, *, area: bool = False
 ) -> list[tuple[bool, Picture]]:
-    """Return as many drawings as make up `SHARE` beside these display-referred pictures, with their reductions."""
-    area = sum(picture.full.shape[-1] * picture.full.shape[-2] for linear, picture in pictures if not linear)
-    count = round(SHARE * area / SIDE**2)
+    """Return as many drawings as make up `SHARE` beside these display-referred pictures, with their reductions: by
+    means of light with `area`."""
+    drawn = sum(picture.full.shape[-1] * picture.full.shape[-2] for linear, picture in pictures if not linear)
+    count = round(SHARE * drawn / SIDE**2)
     shown = (drawing(SIDE, planes, seed + number) for number in range(count))
-    return [(False, pair(f"drawing {number}", one, scale)) for number, one in enumerate(shown)]
+    reduce = binned_pair if area else pair
+    return [(False, reduce(f"drawing {number}", one, scale)) for number, one in enumerate(shown)]
 
 
 def drawing(side: int, planes: int, seed: int) -> Plane:

@@ -15,6 +15,7 @@ import numpy as np
 from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh, plain
 from safelight.nodes.resolution.learned.sampling import mirrored
+from safelight.nodes.resolution.learned.training.muon import orthogonal
 from safelight.nodes.resolution.learned.training.patches import Patches
 from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
 
@@ -37,7 +38,9 @@ class Recipe:
     side: int = 64
     """Input pixels of a patch's side, the halo counted."""
     rate: float = 2e-3
-    """Highest learning rate of Adam."""
+    """Highest learning rate."""
+    muon: bool = False
+    """Learn by momentum brought near to orthogonal (`muon`), instead of Adam."""
     squares: float = 0.3
     """Share of the steps, the last ones, that count squared errors, as PSNR does, instead of absolute ones, which lead
     faster to where those matter."""
@@ -229,6 +232,8 @@ class Training(Course):
         (scene-linear, picture) as `patches.pairs` reads them.
     held:
         Pictures that are only looked at.
+    patches:
+        How they are drawn.
     device:
         `cpu` or `cuda`.
     start:
@@ -241,12 +246,15 @@ class Training(Course):
         pictures: Sequence[tuple[bool, Picture]],
         held: Sequence[Picture],
         *,
+        patches: type[Patches] = Patches,
         device: str = "cpu",
         start: dict[str, Any] | None = None,
     ) -> None:
         self._shape, self._batch, self._held = recipe.shape, recipe.batch, list(held)
-        self._patches = Patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
+        self._patches = patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
         super().__init__(recipe, start or fresh(recipe.shape, recipe.seed), self._patches.random, device)
+        if recipe.muon:
+            self._optimiser = orthogonal(self.weights.values(), recipe.rate)
 
     def loss(self, squared: bool) -> tuple[torch.Tensor, float]:
         """Return the error of a batch enlarged."""

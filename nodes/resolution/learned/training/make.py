@@ -17,7 +17,7 @@ from safelight.nodes.resolution.learned.sampling import enlarged
 from safelight.nodes.resolution.learned.training.degrade import KINDS
 from safelight.nodes.resolution.learned.training.drawn import drawings
 from safelight.nodes.resolution.learned.training.loop import Course, State, Training, enlarge, entering
-from safelight.nodes.resolution.learned.training.patches import SIZES, VARIANTS, pairs, split
+from safelight.nodes.resolution.learned.training.patches import SIZES, FilmPatches, Patches, pairs, reduced_by, split
 from safelight.nodes.resolution.learned.training.pictures import Picture, found, psnr
 from safelight.nodes.resolution.learned.training.recipes import GROWN, NETS, STEPS, WORN, grown, recipe
 
@@ -110,20 +110,26 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
     shown, held = split(found(job.folder))
 
-    def read(files: Sequence[Path], variants: int = 1, sizes: Sequence[float] = (1,)) -> list[tuple[bool, Picture]]:
-        planes = plan.shape.planes
-        return pairs(files, job.scale, degradation=worn, planes=planes, seed=job.seed, variants=variants, sizes=sizes)
+    def read(files: Sequence[Path]) -> list[Picture]:
+        made = pairs(files, job.scale, degradation=worn, planes=plan.shape.planes, seed=job.seed)
+        return [picture for _, picture in made]
 
-    pictures = read(shown, VARIANTS, SIZES.get(job.scale, (1,)))
+    film = worn == "film"
+    # What is learned from is worn as it is drawn, what judges once and for all.
+    scale, plain = (reduced_by(job.scale), "bicubic") if film else (job.scale, worn)
+    planes = plan.shape.planes
+    pictures = pairs(shown, scale, degradation=plain, planes=planes, sizes=SIZES.get(job.scale, (1,)))
     if not pictures:
         raise GraphError(
             "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."
         )
-    if worn == "bicubic":
-        pictures += drawings(pictures, job.scale, plan.shape.planes, job.seed)
-    judges = [picture for _, picture in read(held)]
-    tests = [] if job.test is None else [picture for _, picture in read(found(job.test))]
-    training = Training(plan, pictures, judges, device=job.device, start=_start(job, plan.shape, worn))
+    pictures += drawings(pictures, scale, planes, job.seed, area=plain == "area")
+    judges = read(held)
+    tests = [] if job.test is None else read(found(job.test))
+    start = _start(job, plan.shape, worn)
+    training = Training(
+        plan, pictures, judges, patches=FilmPatches if film else Patches, device=job.device, start=start
+    )
     state = trained(training, job, tell, plan.steps)
     mean = training.mean
     held_psnr = _score(mean, judges, job.scale)
@@ -137,7 +143,8 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
         "held out": sorted(file.name for file in held),
     }
     ranges = [value * RESERVE for value in entering(mean, [picture.low for picture in judges])] if judges else []
-    stored = storing.Stored(plan.shape, arrays, worn != "bicubic", tuple(ranges), notes)
+    way = "area" if worn == "area" else "bicubic"
+    stored = storing.Stored(plan.shape, arrays, film, tuple(ranges), notes, way)
     storing.save(job.out, stored, half=job.half)
     job.checkpoint.unlink(missing_ok=True)
     return Made(

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from safelight.nodes.resolution.learned.training.degrade import film
+from safelight.nodes.resolution.learned.training.degrade import film, worn
 from safelight.nodes.resolution.learned.training.pictures import (
     LEAST,
     LINEAR,
     Picture,
     Plane,
+    binned_pair,
     colours,
     lumas,
     pair,
@@ -22,12 +23,17 @@ from safelight.nodes.resolution.learned.training.pictures import (
 
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
-VARIANTS = 4
+EXPOSURES = 3
 REPAIRED = 2
 """How many times pictures were reduced that a net of scale 1 learns to repair at the size that they have."""
 SIZES: Mapping[int, tuple[float, ...]] = {4: (1, 2 / 3)}
 """Sizes that each display-referred picture is learned from at: for 4 times little is left of it once it is reduced, and
 what was a soft edge is a sharp one at a smaller size."""
+MARGIN = 8
+"""Pixels on every side that are worn with a patch and cut off, some here and some there: a codec's blocks begin at any
+of them, and blur and reduction find what they need beyond its edges."""
+KEPT = 4
+"""Of the margin that stays on every side."""
 LINEAR_SHARE = 0.1
 """Patches from scene-linear pictures, where there are both kinds: they bring values over white."""
 
@@ -47,47 +53,58 @@ def pairs(
     degradation: str = "bicubic",
     planes: int = 1,
     seed: int = 0,
-    variants: int = VARIANTS,
     sizes: Sequence[float] = (1,),
 ) -> list[tuple[bool, Picture]]:
     """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out.
 
-    Of film, each display-referred picture comes `variants` times, differently worn; scene-linear ones are worn in
-    colour alone. Reduced only, display-referred ones come at all the `sizes`. For scale 1 what is to be found is the
-    plain reduction of what was worn.
+    Of film, scene-linear ones are worn in colour alone. Reduced only, display-referred ones come at all the `sizes`.
+    For scale 1 what is to be found is the plain reduction of what was worn.
     """
     out = []
-    reduction = scale if scale > 1 else REPAIRED
+    reduction = reduced_by(scale)
     for number, file in enumerate(files):
         linear = file.suffix.casefold() in LINEAR
-        for at, (name, coded) in enumerate(lumas(file) if planes == 1 else colours(file)):
+        read = lumas(file) if planes == 1 and degradation != "area" else colours(file)
+        for at, (name, coded) in enumerate(read):
             if min(coded.shape[-2:]) < LEAST * reduction:
                 continue
-            if degradation == "bicubic" or (linear and planes == 1):
-                shown = [coded] if linear else [smaller(coded, size) if size < 1 else coded for size in sizes]
-                made = [pair(name, one, reduction, codes=not linear) for one in shown]
+            if degradation == "film" and not (linear and planes == 1):
+                made = [film(name, coded, reduction, seed + EXPOSURES * number + at, light=linear)]
             else:
-                seeds = [at] if linear else range(variants)
-                made = [film(name, coded, reduction, seed + VARIANTS * number + k, light=linear) for k in seeds]
+                shown = [coded] if linear else [smaller(coded, size) if size < 1 else coded for size in sizes]
+                made = [_plain(name, one, reduction, degradation, planes, codes=not linear) for one in shown]
             if scale == 1:
-                made = [Picture(one.name, _reduced(one, reduction, linear), one.low) for one in made]
+                made = [Picture(one.name, _found(one.full, reduction, linear), one.low) for one in made]
             out += [(linear, one) for one in made]
     return out
 
 
-def _reduced(worn: Picture, scale: int, linear: bool) -> Plane:
-    return pair(worn.name, worn.full, scale, codes=not linear).low
+def _plain(name: str, coded: Plane, scale: int, degradation: str, planes: int, *, codes: bool) -> Picture:
+    if degradation == "area":
+        return binned_pair(name, coded, scale, planes=planes, codes=codes)
+    return pair(name, coded, scale, codes=codes)
+
+
+def reduced_by(scale: int) -> int:
+    """Return how many times smaller what a net is given is than the picture it came from."""
+    return scale if scale > 1 else REPAIRED
+
+
+def _found(full: Plane, scale: int, linear: bool) -> Plane:
+    """Return what a net of scale 1 is to find."""
+    return pair("", full, scale, codes=not linear).low
 
 
 class Patches:
-    """Draws batches. The state of its generator is all that a resumed training needs."""
+    """Draws batches from pairs. The state of its generator is all that a resumed training needs."""
 
     def __init__(self, pictures: Sequence[tuple[bool, Picture]], scale: int, side: int, halo: int, seed: int) -> None:
         self.random = np.random.default_rng(seed)
         self._scale, self._side, self._halo = scale, side, halo
-        shown = [picture for linear, picture in pictures if not linear]
-        lit = [picture for linear, picture in pictures if linear]
-        areas = [[float(p.low.size) for p in kind] for kind in (shown, lit)]
+        self._wide = side
+        shown = [picture for picture in pictures if not picture[0]]
+        lit = [picture for picture in pictures if picture[0]]
+        areas = [[float(p.low.size) for _, p in kind] for kind in (shown, lit)]
         shares = (1.0, 0.0) if not lit else (0.0, 1.0) if not shown else (1 - LINEAR_SHARE, LINEAR_SHARE)
         self._pictures = [*shown, *lit]
         odds = [share * area / sum(kind) for share, kind in zip(shares, areas, strict=True) for area in kind]
@@ -99,21 +116,57 @@ class Patches:
         Of two places drawn the busier is taken: flat patches teach nothing. Turned and mirrored at random.
         """
         drawn = [max((self._place() for _ in range(2)), key=lambda place: place[0]) for _ in range(count)]
-        low, full = zip(*(self._turned(*place[1:]) for place in drawn), strict=True)
+        low, full = zip(*(self._turned(*self._cut(*place[1:])) for place in drawn), strict=True)
         size = (count, -1, self._side, self._side)
         wide = self._scale * (self._side - 2 * self._halo)
         return np.stack(low).reshape(size), np.stack(full).reshape(count, -1, wide, wide)
 
-    def _place(self) -> tuple[float, Picture, int, int]:
-        picture = self._pictures[int(self.random.choice(len(self._pictures), p=self._odds))]
-        y, x = (int(self.random.integers(size - self._side + 1)) for size in picture.low.shape[-2:])
-        return float(picture.low[..., y : y + self._side, x : x + self._side].std()), picture, y, x
+    def _place(self) -> tuple[float, int, int, int]:
+        """Return how busy a place is, its picture's number, and where it begins."""
+        number = int(self.random.choice(len(self._pictures), p=self._odds))
+        low, wide = self._pictures[number][1].low, self._wide
+        y, x = (int(self.random.integers(size - wide + 1)) for size in low.shape[-2:])
+        return float(low[..., y : y + wide, x : x + wide].std()), number, y, x
 
-    def _turned(self, picture: Picture, y: int, x: int) -> tuple[Plane, Plane]:
-        s, a, h = self._scale, self._side, self._halo
-        low = picture.low[..., y : y + a, x : x + a]
-        full = picture.full[..., s * (y + h) : s * (y + a - h), s * (x + h) : s * (x + a - h)]
+    def _cut(self, number: int, y: int, x: int) -> tuple[Plane, Plane]:
+        """Return a place's input and all that it comes from, the halo too."""
+        _, picture = self._pictures[number]
+        return _part(picture.low, y, x, self._side), _part(picture.full, y, x, self._side, self._scale)
+
+    def _turned(self, low: Plane, full: Plane) -> tuple[Plane, Plane]:
+        cut = self._scale * self._halo
+        full = full[..., cut : full.shape[-2] - cut, cut : full.shape[-1] - cut]
         turns = int(self.random.integers(8))
         if turns & 4:
             low, full = low.swapaxes(-1, -2), full.swapaxes(-1, -2)
         return np.rot90(low, turns & 3, (-2, -1)), np.rot90(full, turns & 3, (-2, -1))
+
+
+class FilmPatches(Patches):
+    """Draws batches from plain pairs, each patch worn as it is drawn: a wear that never comes again cannot be learned
+    by heart.
+
+    Pictures are pairs reduced as often as the net's input is (`reduced_by`). Scene-linear luma stays as it is.
+    """
+
+    def __init__(self, pictures: Sequence[tuple[bool, Picture]], scale: int, side: int, halo: int, seed: int) -> None:
+        super().__init__(pictures, scale, side, halo, seed)
+        self._wide = side + 2 * MARGIN
+
+    def _cut(self, number: int, y: int, x: int) -> tuple[Plane, Plane]:
+        linear, picture = self._pictures[number]
+        reduction = reduced_by(self._scale)
+        full = _part(picture.full, y, x, self._wide, reduction)
+        if linear and full.ndim == 2:
+            low = _part(picture.low, y, x, self._wide)
+        else:
+            full, low = worn(self.random, full, reduction, light=linear)
+        if self._scale == 1:
+            full = _found(full, reduction, linear)
+        top, left = (int(self.random.integers(KEPT, 2 * MARGIN - KEPT)) for _ in range(2))
+        return _part(low, top, left, self._side), _part(full, top, left, self._side, self._scale)
+
+
+def _part(plane: Plane, y: int, x: int, side: int, scale: int = 1) -> Plane:
+    """Return a square of a plane (…, H, W), measured in pixels `scale` times as large."""
+    return plane[..., scale * y : scale * (y + side), scale * x : scale * (x + side)]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.graph.errors import GraphError
+from safelight.nodes.resolution.learned.binning import binned
 from safelight.nodes.resolution.learned.coding import LUMA, encode
 from safelight.nodes.resolution.learned.sampling import reduced
 
@@ -101,9 +102,19 @@ def pair(name: str, coded: Plane, scale: int, *, codes: bool = True) -> Picture:
     """Return a picture and its bicubic reduction, which has 8-bit steps with `codes` (those of the files one meets)."""
     full = whole(coded, scale)
     low = reduced(full, scale)
-    if codes:
-        low = np.rint(low * 255) / np.float32(255)
-    return Picture(name, full, np.asarray(low, np.float32))
+    low = np.asarray(np.rint(low * 255) / np.float32(255) if codes else low, np.float32)
+    return Picture(name, full, low)
+
+
+def binned_pair(name: str, coded: Plane, scale: int, *, planes: int = 3, codes: bool = True) -> Picture:
+    """Return a picture, R, G, B (3, H, W) or one plane (H, W), and its reduction by means of light, as `pair` does;
+    with `planes` 1 the luma of both."""
+    full = whole(coded, scale)
+    low = np.asarray(binned(full, scale), np.float32)
+    if planes == 1 and coded.ndim == 3:
+        full, low = luma_of(full), luma_of(low)
+    low = np.asarray(np.rint(low * 255) / np.float32(255) if codes else low, np.float32)
+    return Picture(name, full, low)
 
 
 def smaller(coded: Plane, share: float) -> Plane:

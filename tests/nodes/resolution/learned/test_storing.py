@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def test_there_and_back(net_file: Make) -> None:
     storing.save(again, held)
     assert again.read_bytes() == path.read_bytes() and storing.digest(again) == storing.digest(path)
     assert not list(path.parent.glob("*.part"))
+    assert held.reduction == "bicubic" and storing.load(net_file(reduction="area")).reduction == "area"
 
 
 def test_colour_and_half_the_bits(net_file: Make) -> None:
@@ -62,6 +64,10 @@ def _other_shape(path: Path) -> None:
     storing.save(path, storing.Stored(held.shape, {**held.arrays, "1.bias": np.zeros(5, np.float32)}))
 
 
+def _otherwise_reduced(path: Path) -> None:
+    storing.save(path, replace(storing.load(path), reduction="hexagons"))
+
+
 def _later(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"plain luma 1", b"plain luma 2"))
 
@@ -74,6 +80,7 @@ def _later(path: Path) -> None:
         (_pickle, "pickle with the name of a safetensors file"),
         (_nan, "'1.weight' are not all numbers"),
         (_other_shape, "not those that its header tells of"),
+        (_otherwise_reduced, "for a reduction 'hexagons'"),
         (_later, "of the kind 'plain luma 2'"),
     ],
 )

@@ -17,7 +17,6 @@ from safelight.nodes.resolution.deblock_training import quantised
 from safelight.nodes.resolution.learned.deblocking import Shape, corrected, load
 
 pytest.importorskip("torch")
-import torch
 
 from safelight.nodes.resolution.learned.training import deblocking
 from safelight.nodes.resolution.learned.training.loop import State
@@ -125,10 +124,3 @@ def test_a_stopped_training_goes_on_where_it_was(photos: Path, tmp_path: Path) -
 def stop(state: State) -> None:
     """End a run after its first look: the steps that are left are taken for done."""
     state.step = 6
-
-
-def test_steps_are_orthogonal() -> None:
-    matrix = torch.randn(8, 36, generator=torch.Generator().manual_seed(1))
-    made = deblocking._orthogonal(matrix)
-    stretched = torch.linalg.svdvals(made)
-    assert float(stretched.min()) > 0.6 and float(stretched.max()) < 1.3
