@@ -55,6 +55,12 @@ class UpscaleParams(Params):
         "graphs.",
     )
     model: Literal["main", "fast"] = param("main", "Net for detail: the better one, or the quicker one.")
+    reduction: Literal["bicubic", "area"] = param(
+        "bicubic",
+        "How the picture came to have so few pixels, for detail by a shipped net. bicubic: by a scaler's kernel, as "
+        "proxies and downloads. area: each pixel is the mean light of what it covers, as a sensor, a scanner and a box "
+        "filter make it; of the two the safer where nobody knows.",
+    )
     weights: Path | None = param(
         None,
         "Your own weights for detail, in place of `model`: a .safetensors file, as safelight train writes it or of any "
@@ -80,6 +86,10 @@ class Upscale(Node):
     ratios are resampled from the next power of two by a Lanczos kernel of three lobes held to the range of its nearest
     pixels.
 
+    `detail` adds what a net says to the picture enlarged by Lanczos, held to the 3 × 3 pixels around and half of their
+    range more, and is brought back to its data by the `reduction`: reduced the same way, in coded values by the kernel
+    or in light by means, the result gives the picture back.
+
     Alphas and mattes are enlarged each by itself, never outside the range of the 3 × 3 pixels around. Depth, ids and
     whole numbers are repeated. What is not finite (or beyond 1e34) stays, in all pixels that it becomes, and touches
     no other. The record of a pixel is that of the pixel it lies in, and moved; with `detail` it is synthesised where
@@ -104,7 +114,7 @@ class Upscale(Node):
             return ()
         if params.weights is None:
             for scale in _scales(params):
-                models.find(params.model, scale)
+                models.find(_named(params), scale)
         else:
             _net(params, len(colour_planes(inputs["input"].channels)))
         return (INT8,) if params.precision == "int8" else ()
@@ -113,7 +123,7 @@ class Upscale(Node):
         """Return the hash of the weights."""
         if frame is not None or params.mode == "fidelity":
             return ""
-        return " ".join(models.fingerprint(params.weights or params.model, scale) for scale in _scales(params))
+        return " ".join(models.fingerprint(params.weights or _named(params), scale) for scale in _scales(params))
 
     def invents(self, params: UpscaleParams) -> str:
         """Detail is invented; fidelity is not."""
@@ -214,7 +224,12 @@ def _scales(params: UpscaleParams) -> tuple[int, ...]:
     return (4, 2) if whole == TWICE and params.weights is None else (whole,)
 
 
+def _named(params: UpscaleParams) -> str:
+    """Return the name of the shipped net that is asked for."""
+    return models.AREA[params.model] if params.reduction == "area" else params.model
+
+
 def _net(params: UpscaleParams, channels: int = 3) -> Chosen:
     if params.weights is None:
-        return params.model
+        return _named(params)
     return models.find(params.weights, 2 ** _doublings(params.scale), channels=channels, pickled=params.pickled)

@@ -24,3 +24,5 @@ def test_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
                 > found[f"x{scale}: Lanczos"].value
                 > found[f"x{scale}: bicubic"].value
             )
+            light = f"x{scale} of means of light: "
+            assert found[f"{light}{model}, reduction area"].value > found[f"{light}Lanczos"].value + 0.5

@@ -1,7 +1,7 @@
 """Shipped nets for super-resolution beside Lanczos, bicubic and other people's scalers: quality, speed, exactness.
 
-Luma of Kodak's 24 pictures (`images/stills/kodak` of SAFELIGHT_TEST_DATA), reduced by the antialiased bicubic kernel to
-8-bit steps; else of frames of the built-in Plate. No net was trained on either.
+Luma of Kodak's 24 pictures (`images/stills/kodak` of SAFELIGHT_TEST_DATA), reduced by the antialiased bicubic kernel
+or by means of light to 8-bit steps; else of frames of the built-in Plate. No net was trained on either.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from safelight.host_adapters.cli.bench.table import Row
 from safelight.nodes.motion.blocks import compensate, pyramid, quarter, search
 from safelight.nodes.resolution.learned.coding import LUMA, decode, encode
 from safelight.nodes.resolution.learned.enlarge import departure, enlarge, halo
-from safelight.nodes.resolution.learned.models import SHIPPED, find
+from safelight.nodes.resolution.learned.models import AREA, SHIPPED, find
 from safelight.nodes.resolution.learned.sampling import enlarged, reduced
 from safelight.nodes.resolution.learned.training.pictures import (
     Picture,
+    binned_pair,
     colours,
     found,
     luma_of,
@@ -69,9 +70,9 @@ def rows(quick: bool) -> list[Row]:
 
 def _net(model: str, precision: str = "float32") -> Scaler:
     def run(low: npt.NDArray[np.float32], scale: int) -> npt.NDArray[np.float32]:
-        light = decode(low[None])
-        made: npt.NDArray[np.float32] = encode(enlarge(light, scale, model=model, precision=precision, device=ONE))[0]
-        return made
+        light = decode(low if low.ndim == 3 else low[None])
+        made: npt.NDArray[np.float32] = encode(enlarge(light, scale, model=model, precision=precision, device=ONE))
+        return made.reshape(*low.shape[:-2], *made.shape[-2:])
 
     return run
 
@@ -132,18 +133,32 @@ def _quality(quick: bool) -> Iterator[Row]:
                 f"; luma of {label}, bicubic-reduced, 8 bits, border of {2 * scale}" if name == "bicubic" else ""
             )
             yield Row(f"x{scale}: {name}", figure, "dB", target, note + conditions)
+    yield from _means_of_light(quick)
+
+
+def _means_of_light(quick: bool) -> Iterator[Row]:
+    """Judge what sensors and scanners make: the nets made for it, and those that are not."""
+    label, shown = pictures(quick, colour=True)
+    known = {name: run for name, run in scalers().items() if name in ("bicubic", "Lanczos", *SHIPPED)}
+    known |= {f"{name}, reduction area": _net(area) for name, area in AREA.items()}
+    for scale in (2, 4):
+        judged = [binned_pair(name, coded, scale) for name, coded in shown]
+        figures = {name: _mean(run, judged, scale) for name, run in known.items()}
+        for name, figure in figures.items():
+            note = f"over bicubic {figure - figures['bicubic']:+.2f}"
+            note += f"; luma of {label}, each pixel the mean light of {scale}x{scale}, 8 bits" * (name == "bicubic")
+            yield Row(f"x{scale} of means of light: {name}", figure, "dB", note=note)
 
 
 def _overshoot() -> Iterator[Row]:
-    kinds = {
-        "": "edges reduced by means of areas, softer than what the nets were trained on, which they sharpen too far",
-        ", reduced as in training": "edges of coded values, reduced by the antialiased bicubic kernel",
-    }
-    for kind, note in kinds.items():
-        halve = (lambda large: np.asarray(reduced(large, 2), np.float32)) if kind else None
-        coded = bool(kind)
+    for kind, models, note in (
+        ("", SHIPPED, "edges of coded values, reduced by the antialiased bicubic kernel"),
+        (" of means of light", tuple(AREA.values()), "edges reduced by means of areas, in light"),
+    ):
+        coded = not kind
+        halve = (lambda large: np.asarray(reduced(large, 2), np.float32)) if coded else None
         lanczos = overshoot(lambda small, coded=coded: _doubled(small, None, coded), halve)  # type: ignore[misc]
-        for model in SHIPPED:
+        for model in models:
             ours = overshoot(lambda small, coded=coded, model=model: _doubled(small, model, coded), halve)  # type: ignore[misc]
             yield Row(f"{model}: overshoot at edges over Lanczos'{kind}", ours / lanczos, "×", "≤ 0.25", note)
 
@@ -159,7 +174,10 @@ def _doubled(small: Any, model: str | None, coded: bool) -> Any:
 
 
 def _mean(run: Scaler, judged: Sequence[Picture], scale: int) -> float:
-    return float(np.mean([psnr(run(one.low, scale), one.full, 2 * scale) for one in judged]))
+    """Return the PSNR of luma, dB, of pictures (H, W) or (3, H, W)."""
+    made = ((run(one.low, scale), one.full) for one in judged)
+    shown = (both if both[0].ndim == 2 else (luma_of(both[0]), luma_of(both[1])) for both in made)
+    return float(np.mean([psnr(*both, 2 * scale) for both in shown]))
 
 
 def _speed(quick: bool) -> Iterator[Row]:

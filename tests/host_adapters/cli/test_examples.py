@@ -14,6 +14,7 @@ from tests.host_adapters.cli.conftest import Safelight
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 DOCUMENTS = sorted(path.name for path in EXAMPLES.glob("*.toml"))
+ENLARGED = ("restore.toml", "upscale.toml", "upscale_detail.toml")
 
 
 def picture(
@@ -57,7 +58,7 @@ def test_there_are_examples_and_each_is_described() -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_check_accepts_and_render_makes_it(safelight: Safelight, folder: Path, name: str) -> None:
-    if name == "restore.toml":
+    if name in ("restore.toml", "upscale_detail.toml"):
         pytest.importorskip("torch")
     done = safelight("check", folder / name, "--json")
     assert done.returncode == 0, done.stderr
@@ -70,5 +71,5 @@ def test_check_accepts_and_render_makes_it(safelight: Safelight, folder: Path, n
     assert len(files) == 2 * len(plan["writes"])
     for file in files:
         pixels = OpenImageIO.ImageBuf(str(file)).get_pixels(OpenImageIO.FLOAT)
-        assert pixels.shape[:2] == ((180, 320) if name in ("restore.toml", "upscale.toml") else (90, 160))
+        assert pixels.shape[:2] == ((180, 320) if name in ENLARGED else (90, 160))
         assert np.isfinite(pixels).all() and pixels.std() > 1e-4

@@ -17,7 +17,7 @@ from safelight.graph.document import Document
 from safelight.graph.errors import GraphError
 from safelight.graph.graph import Graph
 from safelight.graph.image import Clip, Image
-from safelight.graph.node import Inputs, Request
+from safelight.graph.node import Inputs, Request, Settings
 from safelight.graph.provenance import CHANNEL, GRAINED, MOVED, SYNTHESISED, with_codes
 from safelight.graph.region import Region
 from safelight.nodes.io.files.header import ORIGIN
@@ -27,6 +27,7 @@ from safelight.nodes.resolution.upscale import Upscale, UpscaleParams
 
 WINDOW = Region(-7, 3, 40, 32)
 NODE = Upscale()
+WAYS = ("bicubic", "area")
 
 
 def scene(region: Region = WINDOW, channels: tuple[str, ...] = ("R", "G", "B"), seed: int = 1) -> Image:
@@ -291,15 +292,27 @@ def test_detail_says_early_which_weights_it_lacks(tmp_path: Path) -> None:
     assert raised.value.file == tmp_path / "mine.safetensors"
 
 
-@pytest.mark.parametrize("scale", [2, 4, 3])
-def test_detail_is_one_picture_whatever_the_tile_and_keeps_coverage(scale: float) -> None:
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_detail_of_means_of_light_keeps_them(scale: int) -> None:
     pytest.importorskip("torch")
-    image = scene(channels=("R", "G", "B", "A"))
-    plain, whole = made(image, scale), made(image, scale, mode="detail", model="fast")
+    image = scene(channels=("R", "G", "B"))
+    out = made(image, scale, mode="detail", model="fast", reduction="area")
+    assert np.max(np.abs(mean(out.data, scale) - image.data) / (np.abs(image.data) + 0.01)) < 1 / 4096
+    assert not np.array_equal(out.data, made(image, scale, mode="detail", model="fast").data)
+    signed = [NODE.fingerprint(UpscaleParams(mode="detail", reduction=way), None, Settings()) for way in WAYS]
+    assert signed[0] != signed[1]
+
+
+@pytest.mark.parametrize("reduction", WAYS)
+@pytest.mark.parametrize("scale", [2, 4, 3])
+def test_detail_is_one_picture_whatever_the_tile_and_keeps_coverage(scale: float, reduction: str) -> None:
+    pytest.importorskip("torch")
+    image, detail = scene(channels=("R", "G", "B", "A")), {"mode": "detail", "model": "fast", "reduction": reduction}
+    plain, whole = made(image, scale), made(image, scale, **detail)
     assert plain.region == whole.region and not np.array_equal(plain.data[:3], whole.data[:3])
     np.testing.assert_array_equal(plain.data[3], whole.data[3])
     part = Region(whole.region.x0 + 9, whole.region.y0 + 5, whole.region.x0 + 26, whole.region.y0 + 31)
-    small = made(image, scale, part, mode="detail", model="fast")
+    small = made(image, scale, part, **detail)
     np.testing.assert_array_equal(small.data, whole.crop(part).data)
 
 

@@ -24,6 +24,7 @@ from safelight.nodes.resolution.learned.training.pictures import (
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
 EXPOSURES = 3
+"""Of a scene-linear picture; each is worn in its own way."""
 REPAIRED = 2
 """How many times pictures were reduced that a net of scale 1 learns to repair at the size that they have."""
 SIZES: Mapping[int, tuple[float, ...]] = {4: (1, 2 / 3)}
