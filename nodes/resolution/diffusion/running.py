@@ -177,8 +177,15 @@ def _loaded(key: _Key) -> Loaded:
             halved = name == "unet" or (name == "vqvae" and facts.kind != UPSCALE)
             with _quiet():
                 net.to("cpu" if name == "text_encoder" else place, kind if halved else torch.float32)
-            net.eval().requires_grad_(False)
+            _settle(net.eval().requires_grad_(False))
     return Loaded(facts, held, place, key.precision)
+
+
+def _settle(net: torch.nn.Module) -> None:
+    """Move weights to memory of their own: where they lie in a file decides in which order some processors sum, and the
+    same weights out of other files would make other bits."""
+    for value in (*net.parameters(), *net.buffers()):
+        value.data = value.data.clone()
 
 
 def _whole(name: str, net: torch.nn.Module, facts: Facts) -> None:
