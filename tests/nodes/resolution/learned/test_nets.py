@@ -54,7 +54,8 @@ def test_colour_against_loops() -> None:
     assert got.shape == (3, 8, 6) and shape.parameters == sum(value.numel() for value in weights.values())
     np.testing.assert_allclose(got, want, atol=1e-5)
     each = plain(torch.from_numpy(x)[:, None], 2, 4)[:, 0]
-    np.testing.assert_array_equal(plain(torch.from_numpy(x)[None], 2, 4)[0], each)
+    # Planes in one group each are summed in another order on some processors.
+    np.testing.assert_allclose(plain(torch.from_numpy(x)[None], 2, 4)[0], each, atol=1e-6)
 
 
 def test_light_laid_under_changes_nothing() -> None:
