@@ -35,6 +35,12 @@ def returned(made: Any, code: Any, scale: int) -> Any:
         (…, scale H, scale W), coded.
     code:
         (…, H, W), coded.
+
+    Returns
+    -------
+    (…, scale H, scale W), scene-linear, unclamped; means of blocks within 1/4096 of |light| + 0.01 of that of `code`.
+
+    Source: back-projection, Irani and Peleg 1991, by Newton's method.
     """
     wanted = decode(code)
     shift = _newton(made, wanted, scale)

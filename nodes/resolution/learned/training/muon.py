@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 def orthogonal(weights: Iterable[Any], rate: float) -> torch.optim.Optimizer:
-    """Return an optimiser whose momentum of kernels, as matrices, is brought near to orthogonal before it is added
-    (Muon: Jordan et al. 2024); biases go by Adam.
+    """Return an optimiser whose momentum of kernels (out, in, 3, 3), as matrices of a row for each plane that comes
+    out, is brought near to orthogonal before it is added; biases (out) go by Adam.
 
     Faint things are learned beside plain ones: in short trials it went further than Adam in fewer steps.
+
+    Source: Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024.
     """
     import torch
 
@@ -48,7 +50,8 @@ def _change(held: dict[str, Any], weight: Any, rate: float) -> None:
 
 
 def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Return about the nearest orthogonal matrix (rows no more than columns), by five steps of Newton and Schulz."""
+    """Return about the nearest matrix of orthogonal rows, or columns if it has fewer of them, by five steps of Newton
+    and Schulz: its singular values come to lie between 0.7 and 1.2."""
     made: torch.Tensor = matrix / (matrix.norm() + 1e-7)
     for _ in range(5):
         square = made @ made.T

@@ -101,9 +101,8 @@ def _linear(file: Path) -> Plane:
 def pair(name: str, coded: Plane, scale: int, *, codes: bool = True) -> Picture:
     """Return a picture and its bicubic reduction, which has 8-bit steps with `codes` (those of the files one meets)."""
     full = whole(coded, scale)
-    low = reduced(full, scale)
-    low = np.asarray(np.rint(low * 255) / np.float32(255) if codes else low, np.float32)
-    return Picture(name, full, low)
+    low = np.asarray(reduced(full, scale), np.float32)
+    return Picture(name, full, _stepped(low) if codes else low)
 
 
 def binned_pair(name: str, coded: Plane, scale: int, *, planes: int = 3, codes: bool = True) -> Picture:
@@ -113,8 +112,12 @@ def binned_pair(name: str, coded: Plane, scale: int, *, planes: int = 3, codes: 
     low = np.asarray(binned(full, scale), np.float32)
     if planes == 1 and coded.ndim == 3:
         full, low = luma_of(full), luma_of(low)
-    low = np.asarray(np.rint(low * 255) / np.float32(255) if codes else low, np.float32)
-    return Picture(name, full, low)
+    return Picture(name, full, _stepped(low) if codes else low)
+
+
+def _stepped(low: Plane) -> Plane:
+    """Return coded values at the steps of 8 bits."""
+    return np.asarray(np.rint(low * 255) / np.float32(255), np.float32)
 
 
 def smaller(coded: Plane, share: float) -> Plane:

@@ -11,8 +11,9 @@ from safelight.nodes.resolution.learned.training import muon
 torch: Any = pytest.importorskip("torch")
 
 
-def test_steps_are_orthogonal() -> None:
-    matrix = torch.randn(8, 36, generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("size", [(8, 36), (48, 27)])
+def test_steps_are_orthogonal(size: tuple[int, int]) -> None:
+    matrix = torch.randn(*size, generator=torch.Generator().manual_seed(1))
     made = muon._orthogonal(matrix)
     stretched = torch.linalg.svdvals(made)
     assert float(stretched.min()) > 0.6 and float(stretched.max()) < 1.3
