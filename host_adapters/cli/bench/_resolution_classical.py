@@ -133,13 +133,14 @@ def _upscale(made: Sequence[Codes], quick: bool) -> Iterator[Row]:
     yield from _speed(quick)
 
 
-def overshoot(double: Callable[[Any], Any], halve: Callable[[Any], Any] | None = None) -> float:
-    """Return how far a way to double pictures goes beyond edges of ideal steps: in parts of the step, mean over six
+def overshoot(enlarge: Callable[[Any], Any], reduce: Callable[[Any], Any] | None = None, scale: int = 2) -> float:
+    """Return how far a way to enlarge pictures goes beyond edges of ideal steps: in parts of the step, mean over six
     directions and three phases.
 
-    The small picture's pixels are the mean light over them, or what `halve` makes of the large one's.
+    The small picture's pixels are the mean light over them, or what `reduce` makes of the large one's.
     """
-    side, part = (48, 8) if halve is None else (96, 4)
+    side, part = (48, 8) if reduce is None else (48 * scale, 8 // scale)
+    cut = 8 * scale
     grid = (np.arange(48 * 8) + 0.5) / 8 - 24
     found = []
     for degrees in (0, 7, 22.5, 45, 70, 90):
@@ -148,7 +149,7 @@ def overshoot(double: Callable[[Any], Any], halve: Callable[[Any], Any] | None =
             edge = np.cos(turn) * grid[None] + np.sin(turn) * grid[:, None] > phase
             seen = edge.reshape(side, part, side, part).mean((1, 3)).astype(np.float32) * np.float32(0.5)
             seen += np.float32(0.2)
-            inside = double(seen if halve is None else halve(seen))[16:-16, 16:-16]
+            inside = enlarge(seen if reduce is None else reduce(seen))[cut:-cut, cut:-cut]
             found.append(max(float(inside.max()) - 0.7, 0.2 - float(inside.min())) / 0.5)
     return float(np.mean(found))
 

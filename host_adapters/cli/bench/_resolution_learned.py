@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -151,26 +151,31 @@ def _means_of_light(quick: bool) -> Iterator[Row]:
 
 
 def _overshoot() -> Iterator[Row]:
-    for kind, models, note in (
-        ("", SHIPPED, "edges of coded values, reduced by the antialiased bicubic kernel"),
-        (" of means of light", tuple(AREA.values()), "edges reduced by means of areas, in light"),
+    for scale, (kind, models, note) in product(
+        (2, 4),
+        (
+            ("", SHIPPED, "edges of coded values, reduced by the antialiased bicubic kernel"),
+            (" of means of light", tuple(AREA.values()), "edges reduced by means of areas, in light"),
+        ),
     ):
-        coded = not kind
-        halve = (lambda large: np.asarray(reduced(large, 2), np.float32)) if coded else None
-        lanczos = overshoot(lambda small, coded=coded: _doubled(small, None, coded), halve)  # type: ignore[misc]
+        lanczos = _beyond(None, scale, coded=not kind)
         for model in models:
-            ours = overshoot(lambda small, coded=coded, model=model: _doubled(small, model, coded), halve)  # type: ignore[misc]
-            yield Row(f"{model}: overshoot at edges over Lanczos'{kind}", ours / lanczos, "×", "≤ 0.25", note)
+            ratio = _beyond(model, scale, coded=not kind) / lanczos
+            yield Row(f"{model}: overshoot at edges over Lanczos'{kind}, x{scale}", ratio, "×", "≤ 0.25", note)
 
 
-def _doubled(small: Any, model: str | None, coded: bool) -> Any:
-    """Return a plane of light, or of coded values, twice as large: by a net, or by Lanczos on coded values."""
-    light = decode(small) if coded else small
-    if model is None:
-        made = enlarged(encode(light), 2)
-        return made if coded else decode(made)
-    out = enlarge(light[None], 2, model=model, device=ONE)[0]
-    return encode(out) if coded else out
+def _beyond(model: str | None, scale: int, *, coded: bool) -> float:
+    """Return the overshoot of a net, or of Lanczos on coded values, of light or of coded values."""
+
+    def large(small: Any) -> Any:
+        light = decode(small) if coded else small
+        if model is None:
+            made = enlarged(encode(light), scale)
+            return made if coded else decode(made)
+        out = enlarge(light[None], scale, model=model, device=ONE)[0]
+        return encode(out) if coded else out
+
+    return overshoot(large, (lambda one: np.asarray(reduced(one, scale), np.float32)) if coded else None, scale)
 
 
 def _mean(run: Scaler, judged: Sequence[Picture], scale: int) -> float:
@@ -262,19 +267,23 @@ def _flicker(quick: bool) -> Iterator[Row]:
     full = [
         np.ascontiguousarray((frame[: height // 8 * 8, : width // 8 * 8] / np.float32(255)) @ LUMA) for frame in frames
     ]
-    low = [np.asarray(reduced(frame, 2), np.float32) for frame in full]
     ways = _ways(full)
-    true, given = _warped(full, ways), _warped(low, _ways(low))
+    true = _warped(full, ways)
     note = f"{count} frames of {'the Plate' if clip is None else 'redtree_pan'}; the full-size frames' own vectors"
     yield Row("warping error of the full-size frames", 255 * true, "8-bit codes", note=note)
-    yield Row("warping error of the input", 255 * given, "8-bit codes", note="reduced frames, their own vectors")
     known: dict[str, Scaler] = {"Lanczos": enlarged, **{name: _net(name) for name in SHIPPED}}
-    for name, run in known.items():
-        made = [run(frame, 2) for frame in low]
-        target = "≤ 1" if name in SHIPPED else ""
-        yield Row(f"warping error over the full-size frames': {name}", _warped(made, ways) / true, "×", target)
-        own = _warped(made, _ways(made)) / given
-        yield Row(f"warping error over the input's: {name}", own, "×", target, "each by its own vectors")
+    for scale in (2, 4):
+        low = [np.asarray(reduced(frame, scale), np.float32) for frame in full]
+        given = _warped(low, _ways(low))
+        note = "reduced frames, their own vectors"
+        yield Row(f"warping error of the input, x{scale}", 255 * given, "8-bit codes", note=note)
+        for name, run in known.items():
+            made = [run(frame, scale) for frame in low]
+            target = "≤ 1" if name in SHIPPED else ""
+            over = _warped(made, ways) / true
+            yield Row(f"warping error over the full-size frames': {name}, x{scale}", over, "×")
+            own = _warped(made, _ways(made)) / given
+            yield Row(f"warping error over the input's: {name}, x{scale}", own, "×", target, "each by its own vectors")
 
 
 def _ways(shown: Sequence[npt.NDArray[np.float32]]) -> list[Any]:

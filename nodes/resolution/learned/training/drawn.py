@@ -6,29 +6,44 @@ A net that only ever saw photographs makes titles and graphics ring: an edge bet
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from safelight.nodes.resolution.learned.training.pictures import Picture, Plane, binned_pair, pair
+from safelight.nodes.resolution.learned.training.pictures import Picture, Plane, binned_pair, pair, phased
 
 FINE = 4
 """Drawn so many times as large and averaged: what a pixel holds is the mean over it."""
 SHAPES = 60
 SIDE = 384
 SHARE = 0.08
-"""Of the area of all that is learned from."""
+"""Beside an area of 1 of photographs."""
 
 
 def drawings(
-    pictures: Sequence[tuple[bool, Picture]], scale: int, planes: int, seed: int, *, area: bool = False
+    pictures: Sequence[tuple[bool, Picture]],
+    scale: int,
+    planes: int,
+    seed: int,
+    *,
+    share: float = SHARE,
+    area: bool = False,
+    phases: bool = False,
 ) -> list[tuple[bool, Picture]]:
-    """Return as many drawings as make up `SHARE` beside these display-referred pictures, with their reductions: by
-    means of light with `area`."""
+    """Return as many drawings as make up a share beside these display-referred pictures, with their reductions.
+
+    Those are means of light with `area`, else bicubic. With `phases` they have those, without steps of 8 bits: what
+    rings by less than a step counts too.
+    """
     drawn = sum(picture.full.shape[-1] * picture.full.shape[-2] for linear, picture in pictures if not linear)
-    count = round(SHARE * drawn / SIDE**2)
-    shown = (drawing(SIDE, planes, seed + number) for number in range(count))
-    reduce = binned_pair if area else pair
-    return [(False, reduce(f"drawing {number}", one, scale)) for number, one in enumerate(shown)]
+    made = []
+    for number in range(round(share * drawn / SIDE**2)):
+        shown = drawing(SIDE, planes, seed + number)
+        reduce = partial(binned_pair if area else pair, f"drawing {number}", scale=scale, codes=not phases)
+        one = reduce(shown)
+        made.append((False, replace(phased(one, shown, scale, reduce) if phases else one, drawn=True)))
+    return made
 
 
 def drawing(side: int, planes: int, seed: int) -> Plane:

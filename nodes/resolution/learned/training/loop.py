@@ -15,6 +15,8 @@ import numpy as np
 from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh, plain
 from safelight.nodes.resolution.learned.sampling import mirrored
+from safelight.nodes.resolution.learned.training.drawn import SHARE
+from safelight.nodes.resolution.learned.training.finishing import Finish, finishing
 from safelight.nodes.resolution.learned.training.muon import orthogonal
 from safelight.nodes.resolution.learned.training.patches import Patches
 from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
@@ -44,6 +46,10 @@ class Recipe:
     squares: float = 0.3
     """Share of the steps, the last ones, that count squared errors, as PSNR does, instead of absolute ones, which lead
     faster to where those matter."""
+    drawings: float = SHARE
+    """Area of drawings beside an area of 1 of photographs."""
+    finish: Finish | None = None
+    """What else counts in those last steps; the pictures must have their `phases`."""
     seed: int = 0
 
 
@@ -250,7 +256,7 @@ class Training(Course):
         device: str = "cpu",
         start: dict[str, Any] | None = None,
     ) -> None:
-        self._shape, self._batch, self._held = recipe.shape, recipe.batch, list(held)
+        self._shape, self._batch, self._finish, self._held = recipe.shape, recipe.batch, recipe.finish, list(held)
         self._patches = patches(pictures, recipe.shape.scale, recipe.side, recipe.shape.halo, recipe.seed)
         super().__init__(recipe, start or fresh(recipe.shape, recipe.seed), self._patches.random, device)
         if recipe.muon:
@@ -260,7 +266,9 @@ class Training(Course):
         """Return the error of a batch enlarged."""
         import torch
 
-        shape = self._shape
+        shape, finish = self._shape, self._finish
+        if squared and finish is not None:
+            return finishing(self.weights, shape, self._patches, (self._batch + 1) // 2, finish, self._device)
         low, full = (torch.from_numpy(np.ascontiguousarray(a)) for a in self._patches.batch(self._batch))
         x = low.to(self._device, memory_format=torch.channels_last)
         base = plain(x, shape.scale, shape.layers)

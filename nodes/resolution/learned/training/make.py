@@ -107,7 +107,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
             remedy=f"Nets: {', '.join(NETS)} (restore: 2 times). Degradations: {', '.join(KINDS)}.",
         )
     ready(job)
-    plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed)
+    plan = recipe(job.net, job.scale, steps=job.steps, seed=job.seed, worn=worn)
     shown, held = split(found(job.folder))
 
     def read(files: Sequence[Path]) -> list[Picture]:
@@ -117,13 +117,14 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     film = worn == "film"
     # What is learned from is worn as it is drawn, what judges once and for all.
     scale, plain = (reduced_by(job.scale), "bicubic") if film else (job.scale, worn)
-    planes = plan.shape.planes
-    pictures = pairs(shown, scale, degradation=plain, planes=planes, sizes=SIZES.get(job.scale, (1,)))
+    planes, phases, sizes = plan.shape.planes, plan.finish is not None, SIZES.get(job.scale, (1,))
+    pictures = pairs(shown, scale, degradation=plain, planes=planes, sizes=sizes, phases=phases)
     if not pictures:
         raise GraphError(
             "no picture is large enough to train on", file=job.folder, remedy="Use pictures of 500 pixels or more."
         )
-    pictures += drawings(pictures, scale, planes, job.seed, area=plain == "area")
+    area = worn == "area"
+    pictures += drawings(pictures, scale, planes, job.seed, share=plan.drawings, area=area, phases=phases)
     judges = read(held)
     tests = [] if job.test is None else read(found(job.test))
     start = _start(job, plan.shape, worn)
@@ -143,7 +144,7 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
         "held out": sorted(file.name for file in held),
     }
     ranges = [value * RESERVE for value in entering(mean, [picture.low for picture in judges])] if judges else []
-    way = "area" if worn == "area" else "bicubic"
+    way = "area" if area else "bicubic"
     stored = storing.Stored(plan.shape, arrays, film, tuple(ranges), notes, way)
     storing.save(job.out, stored, half=job.half)
     job.checkpoint.unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,12 @@ from safelight.nodes.resolution.learned.training.pictures import (
     colours,
     lumas,
     pair,
+    phased,
     smaller,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 HELD_OUT = 14
 """One picture in so many is not trained on: it tells how training goes."""
@@ -55,11 +61,13 @@ def pairs(
     planes: int = 1,
     seed: int = 0,
     sizes: Sequence[float] = (1,),
+    phases: bool = False,
 ) -> list[tuple[bool, Picture]]:
     """Read pictures: whether each is scene-linear, and its pair. Those too small for a patch are left out.
 
     Of film, scene-linear ones are worn in colour alone. Reduced only, display-referred ones come at all the `sizes`.
-    For scale 1 what is to be found is the plain reduction of what was worn.
+    For scale 1 what is to be found is the plain reduction of what was worn. With `phases`, those reduced only have
+    theirs.
     """
     out = []
     reduction = reduced_by(scale)
@@ -73,17 +81,21 @@ def pairs(
                 made = [film(name, coded, reduction, seed + EXPOSURES * number + at, light=linear)]
             else:
                 shown = [coded] if linear else [smaller(coded, size) if size < 1 else coded for size in sizes]
-                made = [_plain(name, one, reduction, degradation, planes, codes=not linear) for one in shown]
+                made = [_plain(name, one, reduction, degradation, planes, not linear, phases) for one in shown]
             if scale == 1:
                 made = [Picture(one.name, _found(one.full, reduction, linear), one.low) for one in made]
             out += [(linear, one) for one in made]
     return out
 
 
-def _plain(name: str, coded: Plane, scale: int, degradation: str, planes: int, *, codes: bool) -> Picture:
-    if degradation == "area":
-        return binned_pair(name, coded, scale, planes=planes, codes=codes)
-    return pair(name, coded, scale, codes=codes)
+def _plain(name: str, coded: Plane, scale: int, degradation: str, planes: int, codes: bool, phases: bool) -> Picture:
+    def reduced(shown: Plane) -> Picture:
+        if degradation == "area":
+            return binned_pair(name, shown, scale, planes=planes, codes=codes)
+        return pair(name, shown, scale, codes=codes)
+
+    made = reduced(coded)
+    return phased(made, coded, scale, reduced) if phases else made
 
 
 def reduced_by(scale: int) -> int:
@@ -96,6 +108,26 @@ def _found(full: Plane, scale: int, linear: bool) -> Plane:
     return pair("", full, scale, codes=not linear).low
 
 
+@dataclass(frozen=True, eq=False)
+class Twice:
+    """Places of pictures, each from two reductions: the second begins `shift` pixels (down, right) of the full picture
+    further on. All are turned alike, and the second half belongs to the first."""
+
+    low: Plane
+    """(2 N, planes, side, side)."""
+    full: Plane
+    """(2 N, planes, …), what lies in their middles."""
+    drawn: Plane
+    """(2 N), 1 for drawings."""
+    shift: tuple[int, int]
+    turns: int
+
+    def upright(self, planes: torch.Tensor) -> torch.Tensor:
+        """Return planes as they lie in their pictures."""
+        straight = planes.rot90(-(self.turns & 3), (-2, -1))
+        return straight.transpose(-1, -2) if self.turns & 4 else straight
+
+
 class Patches:
     """Draws batches from pairs. The state of its generator is all that a resumed training needs."""
 
@@ -103,6 +135,8 @@ class Patches:
         self.random = np.random.default_rng(seed)
         self._scale, self._side, self._halo = scale, side, halo
         self._wide = side
+        # Of phases that begin further on, the last pixels are missing.
+        pictures = [one for one in pictures if not one[1].phases or min(one[1].low.shape[-2:]) > side]
         shown = [picture for picture in pictures if not picture[0]]
         lit = [picture for picture in pictures if picture[0]]
         areas = [[float(p.low.size) for _, p in kind] for kind in (shown, lit)]
@@ -122,11 +156,34 @@ class Patches:
         wide = self._scale * (self._side - 2 * self._halo)
         return np.stack(low).reshape(size), np.stack(full).reshape(count, -1, wide, wide)
 
-    def _place(self) -> tuple[float, int, int, int]:
-        """Return how busy a place is, its picture's number, and where it begins."""
+    def twice(self, count: int) -> Twice:
+        """Return `count` places twice: all as they are, then all from a reduction that begins some pixels further on.
+
+        The pictures must have their `phases`.
+        """
+        scale, side, halo = self._scale, self._side, self._halo
+        shift = divmod(int(self.random.integers(1, scale**2)), scale)
+        turns = int(self.random.integers(8))
+        low: list[list[Plane]] = [[], []]
+        full: list[list[Plane]] = [[], []]
+        drawn = []
+        for _ in range(count):
+            _, number, y, x = max((self._place(1) for _ in range(2)), key=lambda place: place[0])
+            picture = self._pictures[number][1]
+            drawn.append(picture.drawn)
+            for at, (down, right) in enumerate(((0, 0), shift)):
+                low[at].append(_part(picture.phases[down * scale + right], y, x, side))
+                shown = picture.full[..., down:, right:]
+                full[at].append(_part(shown, y + halo, x + halo, side - 2 * halo, scale))
+        planes = [np.stack([*first, *second]) for first, second in (low, full)]
+        turned = [_turned(one.reshape(2 * count, -1, *one.shape[-2:]), turns) for one in planes]
+        return Twice(turned[0], turned[1], np.array(drawn * 2, np.float32), shift, turns)
+
+    def _place(self, spare: int = 0) -> tuple[float, int, int, int]:
+        """Return how busy a place is, its picture's number, and where it begins; `spare` pixels are left after it."""
         number = int(self.random.choice(len(self._pictures), p=self._odds))
         low, wide = self._pictures[number][1].low, self._wide
-        y, x = (int(self.random.integers(size - wide + 1)) for size in low.shape[-2:])
+        y, x = (int(self.random.integers(size - wide - spare + 1)) for size in low.shape[-2:])
         return float(low[..., y : y + wide, x : x + wide].std()), number, y, x
 
     def _cut(self, number: int, y: int, x: int) -> tuple[Plane, Plane]:
@@ -138,9 +195,7 @@ class Patches:
         cut = self._scale * self._halo
         full = full[..., cut : full.shape[-2] - cut, cut : full.shape[-1] - cut]
         turns = int(self.random.integers(8))
-        if turns & 4:
-            low, full = low.swapaxes(-1, -2), full.swapaxes(-1, -2)
-        return np.rot90(low, turns & 3, (-2, -1)), np.rot90(full, turns & 3, (-2, -1))
+        return _turned(low, turns), _turned(full, turns)
 
 
 class FilmPatches(Patches):
@@ -166,6 +221,11 @@ class FilmPatches(Patches):
             full = _found(full, reduction, linear)
         top, left = (int(self.random.integers(KEPT, 2 * MARGIN - KEPT)) for _ in range(2))
         return _part(low, top, left, self._side), _part(full, top, left, self._side, self._scale)
+
+
+def _turned(planes: Plane, turns: int) -> Plane:
+    """Return planes (…, H, W) mirrored about their diagonal where `turns` has its 4, then turned by its quarters."""
+    return np.rot90(planes.swapaxes(-1, -2) if turns & 4 else planes, turns & 3, (-2, -1))
 
 
 def _part(plane: Plane, y: int, x: int, side: int, scale: int = 1) -> Plane:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,10 @@ class Picture:
     """(H, W) or (3, H, W), coded, sides multiples of the scale."""
     low: Plane
     """The same at H / scale, W / scale."""
+    phases: tuple[Plane, ...] = ()
+    """Reductions that begin at each of the first scale × scale pixels, row by row; the first is `low`. May be none."""
+    drawn: bool = False
+    """A drawing, whose even areas are even."""
 
 
 def found(folder: Path) -> list[Path]:
@@ -113,6 +117,12 @@ def binned_pair(name: str, coded: Plane, scale: int, *, planes: int = 3, codes: 
     if planes == 1 and coded.ndim == 3:
         full, low = luma_of(full), luma_of(low)
     return Picture(name, full, _stepped(low) if codes else low)
+
+
+def phased(made: Picture, coded: Plane, scale: int, reduce: Callable[[Plane], Picture]) -> Picture:
+    """Return a picture with its `phases`, of the coded planes that it came from by `reduce`."""
+    first = [(y, x) for y in range(scale) for x in range(scale)]
+    return replace(made, phases=(made.low, *(reduce(coded[..., y:, x:]).low for y, x in first[1:])))
 
 
 def _stepped(low: Plane) -> Plane:

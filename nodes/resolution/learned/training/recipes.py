@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from safelight.nodes.resolution.learned.nets import Shape
+from safelight.nodes.resolution.learned.storing import REDUCTIONS
+from safelight.nodes.resolution.learned.training.drawn import SHARE
+from safelight.nodes.resolution.learned.training.finishing import Finish
 from safelight.nodes.resolution.learned.training.loop import Recipe
 
 NETS: Mapping[str, tuple[int, int, int]] = {"fast": (32, 8, 1), "main": (64, 10, 1), "restore": (48, 10, 3)}
@@ -35,6 +38,10 @@ RATES: Mapping[tuple[str, int], float] = {
 }
 MUON = ("restore", "clean", "enlarge")
 """Nets that learn by momentum brought near to orthogonal: from fresh weights 0.08 dB ahead of Adam after 600 steps."""
+FINISHED = ("fast", "main")
+"""Nets whose last part counts more than squared errors: see `finishing`."""
+DRAWN = 0.3
+"""Drawings beside an area of 1 of photographs, for those."""
 WORN: Mapping[str, str] = {"restore": "film", "clean": "film"}
 """Degradation that a net is made for, where it is not the plain reduction."""
 GROWN: Mapping[tuple[str, int], tuple[str, int]] = {
@@ -47,9 +54,10 @@ GROWN: Mapping[tuple[str, int], tuple[str, int]] = {
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
-def recipe(net: str, scale: int, *, steps: int | None = None, seed: int = 0) -> Recipe:
-    """Return how a shipped net is made."""
+def recipe(net: str, scale: int, *, steps: int | None = None, seed: int = 0, worn: str = "bicubic") -> Recipe:
+    """Return how a shipped net is made, or the same of pictures with another degradation (one of `degrade.KINDS`)."""
     channels, layers, planes = {**NETS, **STAGES}[net]
+    finished = net in FINISHED and worn in REDUCTIONS
     return Recipe(
         Shape(channels, layers, scale, planes),
         steps or STEPS[net, scale],
@@ -57,6 +65,8 @@ def recipe(net: str, scale: int, *, steps: int | None = None, seed: int = 0) -> 
         batch=5 if scale == 4 else 8,
         seed=seed,
         muon=net in MUON,
+        drawings=DRAWN if finished else SHARE,
+        finish=Finish(reduction=worn) if finished else None,
     )
 
 
