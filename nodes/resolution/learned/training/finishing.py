@@ -35,9 +35,9 @@ further, and falls to a third from pixel to pixel."""
 class Finish:
     """What counts beside squared error, which has weight 1."""
 
-    steady: float = 0.5
+    steady: float
     """Weight of the squared difference of two results from the same picture."""
-    even: float = 30.0
+    even: float
     """Weight of the square of what leaves the range of the true 3×3 pixels around, in drawings."""
     reduction: str = "bicubic"
     """One of `storing.REDUCTIONS`: what the results are brought back to."""

@@ -156,6 +156,10 @@ def test_what_counts_gets_less() -> None:
 
 
 def test_what_is_finished() -> None:
-    assert recipe("fast", 2).finish == Finish() and recipe("main", 4, worn="area").finish == Finish(reduction="area")
-    assert recipe("restore", 2, worn="film").finish is None and recipe("fast", 2, worn="film").finish is None
-    assert recipe("enlarge", 2).finish is None
+    for scale in (2, 4):
+        for net in ("fast", "main"):
+            plain, area = recipe(net, scale).finish, recipe(net, scale, worn="area").finish
+            assert plain and area and plain.even > 0 and plain.steady > 0
+            assert plain.reduction == "bicubic" and area == replace(plain, reduction="area")
+            assert recipe(net, scale, worn="film").finish is None, "nothing is brought back to what is wrong"
+    assert recipe("restore", 2, worn="film").finish is None and recipe("enlarge", 2).finish is None
