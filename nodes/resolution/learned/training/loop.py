@@ -16,7 +16,7 @@ from safelight.graph.errors import GraphError
 from safelight.nodes.resolution.learned.nets import Shape, added, centre, fresh, plain
 from safelight.nodes.resolution.learned.sampling import mirrored
 from safelight.nodes.resolution.learned.training.drawn import SHARE
-from safelight.nodes.resolution.learned.training.finishing import Finish, finishing
+from safelight.nodes.resolution.learned.training.finishing import Finish, back, finishing
 from safelight.nodes.resolution.learned.training.muon import orthogonal
 from safelight.nodes.resolution.learned.training.patches import Patches
 from safelight.nodes.resolution.learned.training.pictures import Picture, psnr
@@ -280,8 +280,8 @@ class Training(Course):
 
     def score(self) -> float | None:
         """Return the PSNR on the held-out pictures."""
-        scale = self._shape.scale
-        got = [psnr(enlarge(self.mean, p.low, scale), p.full, 2 * scale) for p in self._held]
+        scale, way = self._shape.scale, None if self._finish is None else self._finish.reduction
+        got = [psnr(enlarge(self.mean, p.low, scale, way), p.full, 2 * scale) for p in self._held]
         return float(np.mean(got)) if got else None
 
     def hold(self) -> None:
@@ -289,8 +289,10 @@ class Training(Course):
         centre(self.weights)
 
 
-def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
-    """Return coded luma (H, W), or R, G, B (3, H, W), enlarged by a net, whole; edges go on as their mirror."""
+def enlarge(weights: Mapping[str, Any], low: Any, scale: int, reduction: str | None = None) -> Any:
+    """Return coded luma (H, W), or R, G, B (3, H, W), enlarged by a net, whole; edges go on as their mirror.
+
+    With a `reduction` (one of `storing.REDUCTIONS`) it is brought back to its data."""
     import torch
 
     layers = len(weights) // 2
@@ -299,7 +301,10 @@ def enlarge(weights: Mapping[str, Any], low: Any, scale: int) -> Any:
     device = next(iter(weights.values())).device
     with torch.no_grad():
         x = _batch(wide).to(device)
-        made = (plain(x, scale, trim) + added(weights, x, scale))[0].cpu().numpy()
+        large = plain(x, scale, trim) + added(weights, x, scale)
+        if reduction is not None:
+            large = back(large, x[..., trim:-trim, trim:-trim], scale, reduction)
+        made = large[0].cpu().numpy()
     return made if np.ndim(low) == 3 else made[0]
 
 

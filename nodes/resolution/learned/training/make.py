@@ -133,7 +133,8 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
     )
     state = trained(training, job, tell, plan.steps)
     mean = training.mean
-    held_psnr = _score(mean, judges, job.scale)
+    back = None if plan.finish is None else plan.finish.reduction
+    held_psnr = _score(mean, judges, job.scale, back)
     arrays = {name: value.detach().cpu().numpy() for name, value in mean.items()}
     notes = {
         "net": job.net,
@@ -155,15 +156,17 @@ def make(job: Job, tell: Callable[[State, int], None]) -> Made:
         len(pictures),
         held_psnr,
         _score(None, judges, job.scale),
-        _score(mean, tests, job.scale) if tests else None,
+        _score(mean, tests, job.scale, back) if tests else None,
         _score(None, tests, job.scale) if tests else None,
     )
 
 
-def _score(net: Mapping[str, Any] | None, pictures: Sequence[Picture], scale: int) -> float:
-    """Return the mean PSNR of luma, or of R, G and B, dB, of a net or (None) of Lanczos, without two input
-    pixels at the edges."""
-    made = (enlarged(p.low, scale) if net is None else enlarge(net, p.low, scale) for p in pictures)
+def _score(
+    net: Mapping[str, Any] | None, pictures: Sequence[Picture], scale: int, reduction: str | None = None
+) -> float:
+    """Return the mean PSNR of luma, or of R, G and B, dB, of a net, brought back by the `reduction`, or (None) of
+    Lanczos, without two input pixels at the edges."""
+    made = (enlarged(p.low, scale) if net is None else enlarge(net, p.low, scale, reduction) for p in pictures)
     return float(np.mean([psnr(got, p.full, 2 * scale) for got, p in zip(made, pictures, strict=True)]))
 
 

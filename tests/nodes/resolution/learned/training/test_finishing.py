@@ -163,3 +163,19 @@ def test_what_is_finished() -> None:
             assert plain.reduction == "bicubic" and area == replace(plain, reduction="area")
             assert recipe(net, scale, worn="film").finish is None, "nothing is brought back to what is wrong"
     assert recipe("restore", 2, worn="film").finish is None and recipe("enlarge", 2).finish is None
+
+
+@pytest.mark.parametrize("reduction", ["bicubic", "area"])
+def test_what_is_scored_is_what_one_gets(reduction: str) -> None:
+    """The score is that of the picture brought back, as `enlarge` of the node makes it."""
+    from safelight.nodes.resolution.learned import storing
+    from safelight.nodes.resolution.learned.coding import decode, encode
+    from safelight.nodes.resolution.learned.enlarge import enlarge as whole
+    from safelight.nodes.resolution.learned.models import Plain
+
+    shape, low = Shape(8, 3, 2), np.random.default_rng(0).uniform(0.2, 0.8, (30, 41)).astype(np.float32)
+    weights = fresh(shape, 1)
+    stored = storing.Stored(shape, {k: v.numpy() for k, v in weights.items()}, False, (), {}, reduction)
+    want = encode(whole(decode(low[None]), 2, model=Plain(stored)))[0]
+    np.testing.assert_allclose(enlarge(weights, low, 2, reduction), want, atol=2e-5)
+    assert np.abs(enlarge(weights, low, 2) - want).max() > 1e-3
