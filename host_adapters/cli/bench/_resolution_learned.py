@@ -281,7 +281,7 @@ def _flicker(quick: bool) -> Iterator[Row]:
             made = [run(frame, scale) for frame in low]
             target = "≤ 1" if name in SHIPPED else ""
             over = _warped(made, ways) / true
-            yield Row(f"warping error over the full-size frames': {name}, x{scale}", over, "×")
+            yield Row(f"warping error over the full-size frames': {name}, x{scale}", over, "×", target)
             own = _warped(made, _ways(made)) / given
             yield Row(f"warping error over the input's: {name}, x{scale}", own, "×", target, "each by its own vectors")
 
