@@ -41,8 +41,8 @@ def drawings(
     for number in range(round(share * drawn / SIDE**2)):
         shown = drawing(SIDE, planes, seed + number)
         reduce = partial(binned_pair if area else pair, f"drawing {number}", scale=scale, codes=not phases)
-        one = reduce(shown)
-        made.append((False, replace(phased(one, shown, scale, reduce) if phases else one, drawn=True)))
+        one = phased(shown, scale, reduce) if phases else reduce(shown)
+        made.append((False, replace(one, drawn=True)))
     return made
 
 

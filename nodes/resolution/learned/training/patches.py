@@ -94,8 +94,7 @@ def _plain(name: str, coded: Plane, scale: int, degradation: str, planes: int, c
             return binned_pair(name, shown, scale, planes=planes, codes=codes)
         return pair(name, shown, scale, codes=codes)
 
-    made = reduced(coded)
-    return phased(made, coded, scale, reduced) if phases else made
+    return phased(coded, scale, reduced) if phases else reduced(coded)
 
 
 def reduced_by(scale: int) -> int:

@@ -119,10 +119,10 @@ def binned_pair(name: str, coded: Plane, scale: int, *, planes: int = 3, codes: 
     return Picture(name, full, _stepped(low) if codes else low)
 
 
-def phased(made: Picture, coded: Plane, scale: int, reduce: Callable[[Plane], Picture]) -> Picture:
-    """Return a picture with its `phases`, of the coded planes that it came from by `reduce`."""
-    first = [(y, x) for y in range(scale) for x in range(scale)]
-    return replace(made, phases=(made.low, *(reduce(coded[..., y:, x:]).low for y, x in first[1:])))
+def phased(coded: Plane, scale: int, reduce: Callable[[Plane], Picture]) -> Picture:
+    """Return the picture that `reduce` makes of coded planes, (H, W) or (3, H, W), with its `phases`."""
+    made = [reduce(coded[..., y:, x:]) for y in range(scale) for x in range(scale)]
+    return replace(made[0], phases=tuple(one.low for one in made))
 
 
 def _stepped(low: Plane) -> Plane:

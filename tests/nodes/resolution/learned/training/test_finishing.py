@@ -24,8 +24,7 @@ torch: Any = pytest.importorskip("torch")
 def picture(scale: int, *, drawn: bool) -> Picture:
     """Return a drawing under a ramp, with its phases; as a drawing, or not."""
     luma = drawing(96, 1, 3) * np.float32(0.8) + np.linspace(0, 0.2, 96, dtype=np.float32)
-    one = pair("one", luma, scale, codes=False)
-    made = phased(one, luma, scale, lambda shown: pair("one", shown, scale, codes=False))
+    made = phased(luma, scale, lambda shown: pair("one", shown, scale, codes=False))
     return replace(made, drawn=drawn)
 
 
@@ -117,8 +116,7 @@ def test_the_loss_is_what_it_says(drawn: bool, channels: int) -> None:
 
 
 def test_pictures_without_a_pixel_to_spare_are_left_out() -> None:
-    tight = pair("tight", np.zeros((40, 60), np.float32), 2)
-    tight = phased(tight, tight.full, 2, lambda shown: pair("", shown, 2))
+    tight = phased(np.zeros((40, 60), np.float32), 2, lambda shown: pair("tight", shown, 2))
     patches = Patches([(False, tight), (False, picture(2, drawn=False))], 2, 20, 3, 0)
     assert all(patches.twice(1).full.std() > 0 for _ in range(20))
 
