@@ -1,4 +1,4 @@
-"""Blur as a transfer function, how wide it is, and its inverse under noise."""
+"""Blur as a transfer function, and its inverse under noise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft2, next_fast_len, rfft2
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.special import j1
 
 from safelight.nodes.grain.domain import coding
@@ -16,10 +16,6 @@ from safelight.nodes.grain.stock import Stock
 
 Floats = npt.NDArray[np.float64]
 
-RULER = 1.0
-"""Standard deviation, in pixels, of the blur that edges are blurred again with to tell their own."""
-SAMPLED = 5 / 12
-"""Variance, in squared pixels, that a pixel's area and a difference over two pixels add to an edge."""
 TRUST = 0.02
 """How well a blur is known at best, over the picture's standard deviation: what its inverse takes for noise."""
 STOPS = coding("log")
@@ -73,21 +69,6 @@ def film(shape: tuple[int, int], stock: Stock, layer: int, pitch_um: float) -> F
     slope = np.log(value[-1] / value[-2]) / np.log(at[-1] / at[-2])
     beyond = value[-1] * (np.maximum(seen, at[-1]) / at[-1]) ** min(slope, 0.0)
     return np.asarray(np.where(seen <= at[-1], np.interp(seen, [0.0, *at], [1.0, *value]), beyond))
-
-
-def width(plane: Floats, noise: float) -> float:
-    """Return the standard deviation of the blur at a plane's sharpest edges, in pixels; 0 where it has none.
-
-    Edges are blurred again by RULER; how much flatter they get tells how wide they were (Zhuo and Sim 2011).
-    """
-    again = gaussian_filter(plane, RULER, mode="nearest")
-    slopes = [np.hypot(*np.gradient(a)) for a in (plane, again)] if min(plane.shape) > 2 else [plane * 0, plane * 0]
-    crest = slopes[0] >= maximum_filter(slopes[0], 3, mode="nearest")
-    strong = crest & (slopes[0] > max(12 * noise, 0.15 * float(slopes[0].max()))) & (slopes[1] > 0)
-    if strong.sum() < 16:
-        return 0.0
-    ratio = np.quantile(slopes[0][strong] / slopes[1][strong], 0.75)
-    return float(np.sqrt(max(RULER**2 / max(ratio**2 - 1, 1e-3) - SAMPLED, 0)))
 
 
 def noise_of(plane: Floats) -> float:

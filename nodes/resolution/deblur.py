@@ -1,8 +1,9 @@
-"""Deblur: a blur that is known, or estimated from the shot's sharpest edges, taken back as far as the noise allows."""
+"""Deblur: a blur that is known, or estimated from the shot, taken back as far as the noise allows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from math import ceil
 from typing import Any, Literal
 
@@ -14,20 +15,16 @@ from safelight.graph.image import Clip, Image, colour_planes
 from safelight.graph.node import Inputs, Node, Pictures, Port, Request, Settings
 from safelight.graph.params import Params, param
 from safelight.graph.provenance import FILTERED
-from safelight.nodes.grain.domain import coding
 from safelight.nodes.grain.picture import require_picture
 from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.working import filled
 from safelight.nodes.resolution import blur
+from safelight.nodes.resolution.blind import Spectrum
 
 LOOKED_AT = 6
 """Frames of a shot that blur and noise are measured on."""
 FILM_REACH = 4
 """Pixels that a stock's blur is taken to reach."""
-WIDEST = 6.0
-"""Standard deviation in pixels beyond which an estimated blur is no blur of the picture."""
-SHARP = 0.4
-"""That below which there is nothing to take back."""
 
 
 class DeblurParams(Params):
@@ -35,8 +32,9 @@ class DeblurParams(Params):
 
     kernel: Literal["auto", "gaussian", "disc", "motion", "stock"] = param(
         "auto",
-        "auto: a Gaussian as wide as the shot's sharpest edges say. gaussian: of `size`. disc: a lens out of focus, "
-        "radius `size`. motion: straight, of `size` and `angle`. stock: the published modulation transfer of `stock`.",
+        "auto: a Gaussian, disc or straight movement, whichever and however large the shot says; none if it is sharp. "
+        "gaussian: of `size`. disc: a lens out of focus, radius `size`. motion: straight, of `size` and `angle`. "
+        "stock: the published modulation transfer of `stock`.",
     )
     size: float = param(
         1.0, "Standard deviation (gaussian), radius (disc) or length (motion) of the blur.", unit="pixels", gt=0, le=64
@@ -69,17 +67,19 @@ class Deblur(Node):
     An inverse with Wiener's weights for each of R, G, B or Y, in scene light, since that is what lenses and film blur:
     the picture's own spectrum is read from it, and where noise covers that, detail and grain stay as they are. No value
     leaves the range of the pixels within the blur's reach by more than `ringing` times that range, in light or in
-    stops, whichever is less. Blur (kernel = auto) and noise are measured on up to six frames of the shot, once, so that
-    nothing pumps; where edges are sharp already, nothing is done and every bit stays.
+    stops, whichever is less. Blur (kernel = auto; see `blind`) and noise are measured on up to six frames of the shot,
+    once, so that nothing pumps; what is sharp already stays, every bit. A blur that is another in every frame, as of a
+    shaken camera, is none of the shot: tell frames apart, or give it.
 
     Works on whole frames: the inverse of a blur has no end. Other channels keep their bits. What is not finite is
     handed through and counts as missing.
 
-    References: Wiener 1949, Tikhonov and Arsenin 1977, Zhuo and Sim 2011 (width of edges), Donoho 1995 (noise).
+    References: Wiener 1949, Tikhonov and Arsenin 1977, Field 1987 and Cannon 1976 (estimated blurs), Donoho 1995
+    (noise).
     """
 
     id = "Deblur"
-    version = 2
+    version = 3
     inputs = (Port("input", "The picture."),)
     Params = DeblurParams
     tileable = False
@@ -118,38 +118,39 @@ class Deblur(Node):
     def analyse(
         self, params: DeblurParams, images: Pictures, clips: Mapping[str, Clip], device: Device
     ) -> Mapping[str, Any]:
-        """Measure the noise of each plane, and the width of edges in stops of the mean."""
-        noises, widths = [], []
+        """Measure the noise of each plane and, with kernel = auto, the blur of their mean."""
+        noises, seen = [], Spectrum()
         for _, image in images:
             if not image.region:
                 continue
             planes = _planes(image, device)
             noises.append([blur.noise_of(plane) for plane in planes])
-            stops = coding("log").encode(planes.mean(axis=0))
-            widths.append(blur.width(stops, blur.noise_of(stops)))
+            if params.kernel == "auto":
+                seen.add(planes.mean(axis=0))
         if not noises:
-            return {"noise": [], "size": 0.0, "note": "no pictures: nothing is done"}
-        told = [size for size in widths if size]
-        size = float(np.median(told)) if told else 0.0
-        size = 0.0 if size < SHARP or size > WIDEST else round(size, 4)
-        noise = [float(f"{value:.5g}") for value in np.median(noises, axis=0)]
-        note = f"edges {size:g} pixels wide (standard deviation)" if size else "no blur that could be taken back"
-        return {"noise": noise, "size": size, **({"note": note} if params.kernel == "auto" else {})}
+            return {"noise": [], "note": "no pictures: nothing is done"}
+        noise = {"noise": [float(f"{value:.5g}") for value in np.median(noises, axis=0)]}
+        if params.kernel != "auto":
+            return noise
+        found = seen.blur()
+        return {**noise, **(asdict(found) if found else {}), "note": str(found or "no blur that could be taken back")}
 
     def compute(self, params: DeblurParams, request: Request, inputs: Inputs, device: Device) -> Image:
         """Divide by the blur as far as the noise allows."""
         plate = inputs["input"]
         colour = list(colour_planes(plate.channels))
-        size = params.size
+        known = inputs.analysis or {}
         if params.kernel == "auto":
-            size = float((inputs.analysis or {}).get("size", 0.0))
-        if not plate.region or (params.kernel == "auto" and size == 0):
+            if "kernel" not in known:
+                return plate
+            params = params.model_copy(update={name: known[name] for name in ("kernel", "size", "angle")})
+        if not plate.region:
             return plate
-        measured = list((inputs.analysis or {}).get("noise", []))
+        measured = list(known.get("noise", []))
         out = plate.data.copy()
         source = plate.data[colour]
         for at, (plane, values) in enumerate(zip(colour, _planes(plate, device), strict=True)):
-            transfer, reach = self.transfer(params, size, at, inputs.clips["input"])
+            transfer, reach = self.transfer(params, at, inputs.clips["input"])
             noise = params.noise or measured[at]
             made = blur.sharpened(values, transfer, noise, reach, params.ringing)
             out[plane] = (values + params.strength * (made - values)).astype(np.float32)
@@ -158,9 +159,10 @@ class Deblur(Node):
         return plate.with_data(out)
 
     def transfer(
-        self, params: DeblurParams, size: float, layer: int, clip: Clip
+        self, params: DeblurParams, layer: int, clip: Clip
     ) -> tuple[Callable[[tuple[int, int]], blur.Floats], int]:
         """Return the blur's transfer function, given a shape, and how many pixels it reaches."""
+        size = params.size
         if params.kernel == "disc":
             return (lambda shape: blur.disc(shape, size)), ceil(size) + 1
         if params.kernel == "motion":

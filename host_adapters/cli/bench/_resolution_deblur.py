@@ -207,7 +207,7 @@ def _compared(truths: Sequence[Floats], name: str, one: Blur, level: str, noise:
 def _beyond(made: Floats, given: Floats, one: Blur) -> float:
     """Return how far the node's pixels leave the range of those that the blur reaches, over that range: the worst."""
     params = DeblurParams(**one.told)
-    _, reach = Deblur().transfer(params, params.size, 0, Clip(1, 1, Region.sized(1, 1), Region.sized(1, 1)))
+    _, reach = Deblur().transfer(params, 0, Clip(1, 1, Region.sized(1, 1), Region.sized(1, 1)))
     size = 2 * reach + 1
     plane = given.astype(np.float32).astype(np.float64)
     low, high = (a(plane, size, mode="nearest") for a in (minimum_filter, maximum_filter))

@@ -33,36 +33,41 @@ def drawings(
 ) -> list[tuple[bool, Picture]]:
     """Return as many drawings as make up a share beside these display-referred pictures, with their reductions.
 
-    Those are means of light with `area`, else bicubic. With `phases` they have those, without steps of 8 bits: what
+    Those are means of light with `area`, else bicubic. For 4 times, drawings of large things take turns with small
+    ones, most of whose edges leave nothing to know. With `phases` they have those, without steps of 8 bits: what
     rings by less than a step counts too.
     """
+    sizes = {4: (1, 2, 4)}.get(scale, (1,))
     drawn = sum(picture.full.shape[-1] * picture.full.shape[-2] for linear, picture in pictures if not linear)
     made = []
     for number in range(round(share * drawn / SIDE**2)):
-        shown = drawing(SIDE, planes, seed + number)
+        shown = drawing(SIDE, planes, seed + number, sizes[number % len(sizes)])
         reduce = partial(binned_pair if area else pair, f"drawing {number}", scale=scale, codes=not phases)
         one = phased(shown, scale, reduce) if phases else reduce(shown)
         made.append((False, replace(one, drawn=True)))
     return made
 
 
-def drawing(side: int, planes: int, seed: int) -> Plane:
-    """Return a drawing of coded values 0 to 1: (side, side) for one plane, (3, side, side) for three."""
+def drawing(side: int, planes: int, seed: int, large: int = 1) -> Plane:
+    """Return a drawing of coded values 0 to 1: (side, side) for one plane, (3, side, side) for three.
+
+    Its things are `large` times as large, and as many fewer.
+    """
     from PIL import Image, ImageDraw
 
     rng, wide = np.random.default_rng(seed), side * FINE
     canvas = Image.new("RGB", (wide, wide), _ink(rng, planes))
     pen = ImageDraw.Draw(canvas)
-    for _ in range(SHAPES):
+    for _ in range(-(-SHAPES // large**2)):
         x, y = rng.uniform(0, wide, 2)
-        reach = wide * float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
+        reach = large * wide * float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
         kind = rng.random()
         if kind < 0.25:
             pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=_ink(rng, planes))
         elif kind < 0.5:
             turn = rng.uniform(0, 2 * np.pi)
             ends = [x, y, x + 3 * reach * np.cos(turn), y + 3 * reach * np.sin(turn)]
-            pen.line([float(one) for one in ends], fill=_ink(rng, planes), width=int(FINE * rng.uniform(1, 6)))
+            pen.line([float(one) for one in ends], fill=_ink(rng, planes), width=int(large * FINE * rng.uniform(1, 6)))
         else:
             turns = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
             corners = np.stack([x + reach * np.cos(turns), y + reach * np.sin(turns)], 1)

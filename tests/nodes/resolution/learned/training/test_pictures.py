@@ -231,3 +231,12 @@ def test_drawings_have_even_areas_and_make_up_their_share(planes: int) -> None:
     again = drawings(shown * 3, 2, planes, 5)[0][1]
     np.testing.assert_array_equal(one.full, again.full)
     assert not np.array_equal(one.full, drawings(shown * 3, 2, planes, 6)[0][1].full)
+
+
+def test_drawings_for_four_times_take_turns_with_larger_ones() -> None:
+    shown = [(False, Picture("one", np.zeros((2000, 2000), np.float32), np.zeros(1, np.float32)))]
+    made = [picture.full for _, picture in drawings(shown, 4, 1, 5, share=0.5)]
+    assert len(made) == round(0.5 * 2000**2 / SIDE**2) == 14
+    edges = [float(np.mean(np.diff(one, axis=-1) != 0)) for one in made]
+    small, large, largest = (float(np.mean(edges[start::3])) for start in range(3))
+    assert small > 1.5 * large > 2 * largest > 0
