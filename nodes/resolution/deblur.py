@@ -20,6 +20,7 @@ from safelight.nodes.grain.stock import load_format, load_stock
 from safelight.nodes.grain.working import filled
 from safelight.nodes.resolution import blur
 from safelight.nodes.resolution.blind import Spectrum
+from safelight.nodes.resolution.deconvolution import deconvolved
 
 LOOKED_AT = 6
 """Frames of a shot that blur and noise are measured on."""
@@ -51,6 +52,12 @@ class DeblurParams(Params):
         "More noise takes back less.",
         ge=0,
     )
+    grain: float = param(
+        1.0,
+        "How much of the plate's grain, as it was, lies on the result; 0 leaves it smooth, for Regrain.",
+        ge=0,
+        le=1,
+    )
     strength: float = param(1.0, "How much of the correction is applied.", ge=0, le=1)
     ringing: float = param(
         0.1,
@@ -64,18 +71,19 @@ class DeblurParams(Params):
 class Deblur(Node):
     """Take back a blur.
 
-    An inverse with Wiener's weights for each of R, G, B or Y, in scene light, since that is what lenses and film blur:
-    the picture's own spectrum is read from it, and where noise covers that, detail and grain stay as they are. No value
-    leaves the range of the pixels within the blur's reach by more than `ringing` times that range, in light or in
-    stops, whichever is less. Blur (kernel = auto; see `blind`) and noise are measured on up to six frames of the shot,
-    once, so that nothing pumps; what is sharp already stays, every bit. A blur that is another in every frame, as of a
-    shaken camera, is none of the shot: tell frames apart, or give it.
+    For each of R, G, B or Y, in scene light, since that is what lenses and film blur: the picture with the least
+    variation that the blur turns into the plate, give or take its grain, and the grain as it was over that
+    (`deconvolution`). What lay beyond the borders is found with it. No value leaves the range of the pixels within the
+    blur's reach by more than `ringing` times that range, in light or in stops, whichever is less. Blur (kernel = auto;
+    see `blind`) and noise are measured on up to six frames of the shot, once, so that nothing pumps; what is sharp
+    already stays, every bit. A blur that is another in every frame, as of a shaken camera, is none of the shot: cut it,
+    or give the blur.
 
     Works on whole frames: the inverse of a blur has no end. Other channels keep their bits. What is not finite is
     handed through and counts as missing.
 
-    References: Wiener 1949, Tikhonov and Arsenin 1977, Field 1987 and Cannon 1976 (estimated blurs), Donoho 1995
-    (noise).
+    References: Rudin, Osher and Fatemi 1992, Goldstein and Osher 2009, Field 1987 and Cannon 1976 (estimated blurs),
+    Donoho 1995 (noise).
     """
 
     id = "Deblur"
@@ -136,7 +144,7 @@ class Deblur(Node):
         return {**noise, **(asdict(found) if found else {}), "note": str(found or "no blur that could be taken back")}
 
     def compute(self, params: DeblurParams, request: Request, inputs: Inputs, device: Device) -> Image:
-        """Divide by the blur as far as the noise allows."""
+        """Take the blur back as far as the noise allows."""
         plate = inputs["input"]
         colour = list(colour_planes(plate.channels))
         known = inputs.analysis or {}
@@ -152,7 +160,10 @@ class Deblur(Node):
         for at, (plane, values) in enumerate(zip(colour, _planes(plate, device), strict=True)):
             transfer, reach = self.transfer(params, at, inputs.clips["input"])
             noise = params.noise or measured[at]
-            made = blur.sharpened(values, transfer, noise, reach, params.ringing)
+            made = deconvolved(
+                values, transfer, noise, reach,
+                margin=params.ringing, grain=params.grain, threads=device.threads,
+            )  # fmt: skip
             out[plane] = (values + params.strength * (made - values)).astype(np.float32)
         bad = ~np.isfinite(source).all(axis=0)
         out[:, bad] = plate.data[:, bad]
