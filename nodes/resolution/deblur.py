@@ -60,7 +60,7 @@ class DeblurParams(Params):
     )
     strength: float = param(1.0, "How much of the correction is applied.", ge=0, le=1)
     ringing: float = param(
-        0.1,
+        0.2,
         "How far a value may leave the range of the pixels that the blur reaches, over that range, in light and in "
         "stops.",
         ge=0,
@@ -82,8 +82,8 @@ class Deblur(Node):
     Works on whole frames: the inverse of a blur has no end. Other channels keep their bits. What is not finite is
     handed through and counts as missing.
 
-    References: Rudin, Osher and Fatemi 1992, Goldstein and Osher 2009, Field 1987 and Cannon 1976 (estimated blurs),
-    Donoho 1995 (noise).
+    References: Rudin, Osher and Fatemi 1992, Goldstein and Osher 2009, Almeida and Figueiredo 2013; Field 1987 and
+    Cannon 1976 (estimated blurs), Donoho 1995 (noise).
     """
 
     id = "Deblur"

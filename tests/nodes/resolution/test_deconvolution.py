@@ -38,26 +38,30 @@ def reference(plane: np.ndarray, noise: float, reach: int) -> tuple[np.ndarray, 
     light = gaussian_filter(np.abs(wide), reach) + 0.01
     inside = np.zeros((rows, columns), bool)
     inside[around : around + h, around : around + w] = True
-    doubt = noise**2 / np.mean(light[inside] ** 2) + 0.02**2
-    measured, light, inside = wide.ravel(), light.ravel(), inside.ravel()
-    guess, duals, before = measured, [np.zeros(many), np.zeros(many)], None
+    power = np.mean(light[inside] ** 2)
+    doubt = noise**2 / power + 0.015**2
+    plate, light, inside = wide.ravel(), light.ravel(), inside.ravel()
+    believed = np.where(inside, power / light**2, 0)
+    # Whatever lies there before the first round, it counts as its own blurred picture.
+    picture, seen, duals, before = plate, plate, [np.zeros(many)] * 3, 0.0
     for number in range(16):
-        loose = 0.1 * 30 ** (number / 15)
-        weight = 4.0 * doubt / (0.05 * loose)
-        if before is not None:
-            duals = [dual * before / weight for dual in duals]
-        steps = [down @ guess + duals[0], right @ guess + duals[1]]
+        loose = 0.3 * 10 ** (number / 15)
+        weight = 3.0 * doubt / (0.05 * loose)
+        duals = [duals[0] * before / weight, duals[1] * before / weight, duals[2]]
+        # One after the other: shrunk differences, the plate's mean with the blurred picture, the picture.
+        steps = [down @ picture + duals[0], right @ picture + duals[1]]
         height = np.hypot(*steps)
-        # The threshold is the weight of the differences over that of the coupling: 4 doubt light / weight.
-        share = np.where(height > 0, np.maximum(0, 1 - 0.05 * loose * light / np.maximum(height, 1e-300)), 0)
-        wanted = [step * share for step in steps]
-        duals = [step - want for step, want in zip(steps, wanted, strict=True)]
-        right_side = known.T @ measured + weight * (down.T @ (wanted[0] - duals[0]) + right.T @ (wanted[1] - duals[1]))
-        guess = np.linalg.solve(known.T @ known + weight * (down.T @ down + right.T @ right), right_side)
-        left = measured - known @ guess
-        measured = np.where(inside, measured, known @ guess)
-        before = weight
-    return guess[inside].reshape(h, w), left[inside].reshape(h, w)
+        shrunk = np.maximum(height - 3.0 * doubt * power / light / weight, 0) / np.where(height > 0, height, 1)
+        wanted = [step * shrunk for step in steps]
+        blurred = seen + duals[2]
+        clean = (believed * plate + blurred) / (believed + 1)
+        duals = [steps[0] - wanted[0], steps[1] - wanted[1], blurred - clean]
+        pull = weight * (down.T @ (wanted[0] - duals[0]) + right.T @ (wanted[1] - duals[1]))
+        square = known.T @ known + weight * (down.T @ down + right.T @ right)
+        picture = np.linalg.solve(square, known.T @ (clean - duals[2]) + pull)
+        seen, before = known @ picture, weight
+    left = plate - seen
+    return picture[inside].reshape(h, w), left[inside].reshape(h, w)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 5), (9, 11)])
