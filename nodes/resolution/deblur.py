@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from math import ceil
 from typing import Any, Literal
@@ -93,7 +94,7 @@ class Deblur(Node):
     tileable = False
     devices = ("cpu",)
     mark = FILTERED
-    scratch = 24.0
+    scratch = 36.0
 
     def check(self, params: DeblurParams, inputs: Mapping[str, Clip], settings: Settings) -> Iterable[str]:
         """Refuse clips that hold no picture, and stocks that nobody knows."""
@@ -157,14 +158,19 @@ class Deblur(Node):
         measured = list(known.get("noise", []))
         out = plate.data.copy()
         source = plate.data[colour]
-        for at, (plane, values) in enumerate(zip(colour, _planes(plate, device), strict=True)):
+        many = max(1, min(len(colour), device.threads))
+
+        def work(at: int, plane: int, values: blur.Floats) -> None:
             transfer, reach = self.transfer(params, at, inputs.clips["input"])
-            noise = params.noise or measured[at]
             made = deconvolved(
-                values, transfer, noise, reach,
-                margin=params.ringing, grain=params.grain, threads=device.threads,
+                values, transfer, params.noise or measured[at], reach,
+                margin=params.ringing, grain=params.grain, threads=max(1, device.threads // many),
             )  # fmt: skip
             out[plane] = (values + params.strength * (made - values)).astype(np.float32)
+
+        with ThreadPoolExecutor(many) as pool:
+            for _ in pool.map(work, range(len(colour)), colour, _planes(plate, device)):
+                pass
         bad = ~np.isfinite(source).all(axis=0)
         out[:, bad] = plate.data[:, bad]
         return plate.with_data(out)

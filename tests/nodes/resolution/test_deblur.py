@@ -165,6 +165,17 @@ def test_other_channels_and_what_is_no_number_stay() -> None:
     assert np.isfinite(out).sum() == out.size - 2
 
 
+def test_bits_do_not_depend_on_threads() -> None:
+    data = spoiled(textured(3), "disc", 2.0, 0, 0.02)[None] * np.array([1, 0.8, 0.5])[:, None, None]
+    image = Image(data.astype(np.float32), Region.sized(data.shape[2], data.shape[1]), ("R", "G", "B"))
+    request, clips = Request(1, image.region), {"input": Clip(1, 1, image.region, image.region)}
+    inputs = Inputs(request, {"input": {1: image}}, clips, analysis={"noise": [0.01] * 3})
+    params = DeblurParams(kernel="disc", size=2.0)
+    one, *others = (NODE.compute(params, request, inputs, Device("cpu", many)).data for many in (1, 2, 5))
+    for other in others:
+        np.testing.assert_array_equal(one, other)
+
+
 def test_refusals() -> None:
     window = Region.sized(8, 8)
     with pytest.raises(GraphError, match="R, G, B or Y"):
