@@ -103,10 +103,22 @@ def test_flat_small_and_odd_pictures_have_none(size: tuple[int, int]) -> None:
 
 def test_huge_and_negative_light_is_borne() -> None:
     light = spoiled(scene(6), "disc", 3.0, 0, 0.02)
-    light[40:44, 50:54] = 1e6
     light[100:110, 200:210] = -0.5
+    assert str(found(light)) == "out of focus by a disc of 3.00 pixels (radius)"
+    light[40:44, 50:54] = 1e6
     one = found(light)
     assert one is None or np.isfinite(one.size)
+
+
+def test_round_lamps_at_night_are_no_lens_out_of_focus() -> None:
+    dark, rng = 0.1 * scene(20, (300, 400)), np.random.default_rng(0)
+    y, x = np.mgrid[:300, :400]
+    for _ in range(40):
+        near = np.hypot(y - rng.uniform(0, 300), x - rng.uniform(0, 400)) < 3
+        dark = np.where(near, 10 ** rng.uniform(0, 2), dark)
+    assert found(spoiled(dark, "gaussian", 0.4, 0, 0.02)) is None
+    one = found(spoiled(dark, "motion", 8, 30, 0.02))
+    assert one is not None and one.kernel == "motion" and one.size == pytest.approx(8, abs=0.3)
 
 
 def test_the_spectrum_is_the_mean_of_its_tiles() -> None:

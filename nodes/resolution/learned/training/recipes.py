@@ -43,7 +43,7 @@ FINISHED: Mapping[tuple[str, int], Finish] = {
     ("fast", 2): Finish(0.5, 15),
     ("fast", 4): Finish(0.1, 100),
     ("main", 2): Finish(0.3, 4),
-    ("main", 4): Finish(0.1, 60),
+    ("main", 4): Finish(0.1, 200),
 }
 """Nets whose last part counts more than squared errors. For 4 times they flicker less than their input by themselves,
 and what they do not know about an edge rings all the more."""
