@@ -35,6 +35,8 @@ FALL = -2.4
 """Power of frequency with which a picture's spectrum falls, as a rule."""
 HELD = np.array([0, 3e-3, 2e-4, 2e-4, 2e-4, 2e-4, 3e-3])
 """How firmly the rule holds: level, fall, two waves round the circle (cosine, sine), and the noise as measured."""
+EMPTY = -25.0
+"""Natural logarithm of power under which a picture is even, but for rounding: leader, a card."""
 SURE = 0.5
 """What is left unexplained, in natural logarithms of power, from which on it counts less and less."""
 STEPS = 8
@@ -100,6 +102,8 @@ class Spectrum:
             return None
         powers, noises = zip(*self.frames, strict=True)
         fit = _Fit(self.side, np.mean(powers, 0), float(np.mean(noises)))
+        if fit.seen.max() < EMPTY:
+            return None
         found = {kernel: fit.best(kernel) for kernel in SPREAD}
         even = min(("gaussian", "disc"), key=lambda kernel: found[kernel][0])
         kernel = "motion" if found["motion"][0] < found[even][0] - TURNED else even
