@@ -39,9 +39,9 @@ TOE = 0.01
 """Light added to a pixel's own where that is divided by."""
 BORDER = (4, 256)
 """Pixels beyond the picture that are guessed at: as many times the blur's reach, and at most."""
-SINGLE = 100.0
-"""Brightest pixel over the mean light up to which single precision does: beside a brighter lamp, what rounding leaves
-would show in the dark."""
+SINGLE = 1000.0
+"""Brightest pixel over the middling light up to which single precision does: its rounding, 4e-7 of a lamp, reaches
+every pixel."""
 
 
 def deconvolved(
@@ -90,7 +90,7 @@ def _fitted(
     wide: Any = np.pad(plane, pads, mode="symmetric")
     light = gaussian_filter(np.abs(wide), reach) + TOE
     power = float(np.mean(light[inner] ** 2))
-    kind: Any = np.float32 if float(np.abs(plane).max()) < SINGLE * power**0.5 else np.float64
+    kind: Any = np.float32 if np.abs(plane).max() < SINGLE * np.median(light[inner]) else np.float64
     doubt = noise**2 / power + TRUST**2
 
     def there(a: Any) -> Any:
